@@ -1,0 +1,282 @@
+"""What programs can count on when they ask the agent: at its socket, and on Windows at its named pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from tests.builders import tokens
+from tray_app.agent.client import AgentClient, _connected
+from tray_app.agent.errand import fetched
+from tray_app.agent.server import Agent
+from tray_app.core.tokens import Secret, TokenSet
+from tray_app.errors import LamplighterError, NoApplet, SignInNeeded, Unavailable, UnknownAccount
+from tray_app.events import Event, Events
+from tray_app.paths import SOCKET_VARIABLE, Places, places, places_in
+from tray_app.ports import Invitation
+
+T = TypeVar("T")
+BOUND = 30.0
+"""Seconds; generous: an answer takes less than one of a thousand."""
+
+
+class Engine:
+    """What the agent asks, with two accounts: `work` has tokens, `home` has none. It can be told to keep silent."""
+
+    def __init__(self) -> None:
+        self.events = Events()
+        self.access_token = "canary-token"
+        self.speaks = asyncio.Event()
+        self.speaks.set()
+        self.signed_out: list[str] = []
+
+    def status_json(self, *, running: bool) -> dict[str, Any]:
+        return {"running": running, "accounts": [{"name": "work", "health": "fresh"}]}
+
+    def token_at_hand(self, name: str) -> TokenSet | None:
+        return self._tokens() if name == "work" and self.speaks.is_set() else None
+
+    async def token(self, name: str, min_ttl: timedelta, *, wait: bool) -> TokenSet:
+        await self.speaks.wait()
+        if name == "home":
+            raise SignInNeeded("home: sign in, please")
+        if name != "work":
+            raise UnknownAccount(f"no account {name}")
+        return self._tokens()
+
+    async def sign_out(self, name: str) -> str | None:
+        self.signed_out.append(name)
+        return None
+
+    async def sign_in(self, name: str, browser: object, flow: object) -> Invitation:
+        raise NotImplementedError
+
+    answer = set_client_secret = forget = cancel_sign_in = refresh = sign_in
+
+    def _tokens(self) -> TokenSet:
+        return replace(tokens(), access_token=Secret(self.access_token))
+
+
+class Place:
+    """A runtime folder of its own, and an agent there in a thread with its loop."""
+
+    def __init__(self, here: Places) -> None:
+        self.here = here
+        self.client = AgentClient(here.socket)
+        self.ended = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self.engine = self.do(self._engine)
+        self.agent = self.make()
+
+    async def _engine(self) -> Engine:
+        return Engine()
+
+    def make(self) -> Agent:
+        return Agent(self.engine, _no_browser, self.ended.set, lambda: None)  # type: ignore[arg-type]  # it opens nothing
+
+    def do(self, act: Callable[..., Any], *arguments: Any) -> Any:
+        """Runs it on the loop; its result."""
+
+        async def done() -> Any:
+            result = act(*arguments)
+            return await result if asyncio.iscoroutine(result) else result
+
+        return asyncio.run_coroutine_threadsafe(done(), self._loop).result(BOUND)
+
+    def open(self) -> None:
+        self.do(self.agent.bind, self.here.socket)
+        self.do(self.agent.serve)
+
+    def close(self) -> None:
+        self.do(self.agent.close)
+        self.do(asyncio.sleep, 0)  # what was aborted is closed in the loop's next round
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(BOUND)
+        self._loop.close()
+
+
+_no_browser = object()
+
+
+@pytest.fixture
+def unopened() -> Iterator[Place]:
+    with tempfile.TemporaryDirectory(prefix="lamp-") as folder:  # short, as a socket's path has to be
+        place = Place(places_in(Path(folder)))
+        yield place
+        place.close()
+
+
+@pytest.fixture
+def place(unopened: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    unopened.open()
+    monkeypatch.setenv(SOCKET_VARIABLE, str(unopened.here.socket))
+    return unopened
+
+
+def at_once(act: Callable[[int], T], times: int) -> list[T]:
+    """The results of `act`, called by so many threads that have all begun."""
+    begun = threading.Barrier(times)
+
+    def one(number: int) -> T:
+        begun.wait(BOUND)
+        return act(number)
+
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(one, range(times)))
+
+
+def test_who_asks_is_answered(place: Place) -> None:
+    assert place.client.alive()
+    assert place.client.ask("GET", "/v1/status", seconds=BOUND) == place.engine.status_json(running=True)
+    assert place.client.ask("GET", "/v1/accounts/work/token", seconds=BOUND)["access_token"] == "canary-token"
+    assert place.client.ask("POST", "/v1/accounts/work/logout", {}, BOUND) == {"unrevoked": None}
+    assert place.engine.signed_out == ["work"]
+
+
+@pytest.mark.parametrize(("name", "error"), [("home", SignInNeeded), ("other", UnknownAccount)])
+def test_a_refusal_arrives_as_the_error_that_it_is(place: Place, name: str, error: type[LamplighterError]) -> None:
+    with pytest.raises(error, match=name):
+        place.client.ask("GET", f"/v1/accounts/{name}/token", seconds=BOUND)
+
+
+def test_the_token_command_has_it_the_short_way(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    assert fetched(["work"]) == 0
+    assert capfd.readouterr().out == "canary-token\n"
+    assert fetched(["work", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["access_token"] == "canary-token"
+    assert fetched(["home"]) == SignInNeeded.exit_code
+    assert "sign in, please" in capfd.readouterr().err
+
+
+def test_every_command_looks_where_the_agent_is(unopened: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    unopened.open()
+    monkeypatch.delenv(SOCKET_VARIABLE, raising=False)
+    monkeypatch.setenv("LAMPLIGHTER_HOME", str(unopened.here.home))
+
+    assert places().socket == unopened.here.socket
+    assert fetched(["work"]) == 0
+
+
+def test_what_happens_is_told_while_others_ask(place: Place) -> None:
+    events = place.client.events()
+    begun = list(itertools.islice(events, 2))
+    place.client.ask("GET", "/v1/status", seconds=BOUND)
+    place.do(place.engine.events.tell, Event("sign-in", {"account": "work", "state": "started"}))
+    told = next(events)
+    place.do(place.engine.events.close)
+    rest = list(events)
+
+    assert begun == [("open", {}), ("health", {"name": "work", "health": "fresh"})]
+    assert told == ("sign-in", {"account": "work", "state": "started"})
+    assert rest == []
+
+
+def test_many_may_come_in_the_same_moment(place: Place) -> None:
+    def ask(_: int) -> str:
+        return str(place.client.ask("GET", "/v1/accounts/work/token", seconds=BOUND)["access_token"])
+
+    assert at_once(ask, 64) == ["canary-token"] * 64
+
+
+def test_those_who_come_and_say_nothing_keep_nobody_waiting(place: Place) -> None:
+    with ExitStack() as silent:
+        for _ in range(50):
+            silent.callback(_connected(place.here.socket, BOUND).close)
+
+        assert place.client.ask("GET", "/v1/status", seconds=BOUND)["running"]
+    assert place.client.alive()
+
+
+def test_a_long_answer_arrives_whole_and_one_that_nobody_reads_keeps_nobody_waiting(place: Place) -> None:
+    place.engine.access_token = "long" * 500_000
+    question = b"GET /v1/accounts/work/token HTTP/1.1\r\nHost: lamplighter\r\n\r\n"
+    with ExitStack() as stack:
+        for _ in range(10):
+            idle: Any = _connected(place.here.socket, BOUND)
+            stack.callback(idle.close)
+            idle.sendall(question)
+
+        found = place.client.ask("GET", "/v1/accounts/work/token", seconds=BOUND)
+
+    assert found["access_token"] == place.engine.access_token
+
+
+def test_the_token_command_has_a_long_one_whole(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    place.engine.access_token = "long" * 500_000
+
+    assert fetched(["work"]) == 0
+    assert capfd.readouterr().out == f"{place.engine.access_token}\n"
+
+
+def test_a_token_that_has_changed_is_given_as_it_is_now(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    assert fetched(["work"]) == 0
+    place.engine.access_token = "another"
+    assert fetched(["work"]) == 0
+
+    assert capfd.readouterr().out == "canary-token\nanother\n"
+
+
+def test_who_asks_before_it_answers_waits_for_it(unopened: Place) -> None:
+    unopened.do(unopened.agent.bind, unopened.here.socket)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(unopened.client.ask, "GET", "/v1/status", None, BOUND)
+        unopened.do(unopened.agent.serve)
+
+        assert asked.result(BOUND)["running"]
+
+
+def test_no_answer_in_time_is_told_as_such_and_the_next_one_is_heard(place: Place) -> None:
+    place.do(place.engine.speaks.clear)
+    with pytest.raises(Unavailable, match="not answered"):
+        place.client.ask("GET", "/v1/accounts/work/token", seconds=0.2)
+    place.do(place.engine.speaks.set)
+
+    assert place.client.ask("GET", "/v1/accounts/work/token", seconds=BOUND)["access_token"] == "canary-token"
+
+
+def test_a_second_one_at_the_same_place_is_refused_and_the_first_goes_on(place: Place) -> None:
+    with pytest.raises(LamplighterError, match="another program answers"):
+        place.do(place.make().bind, place.here.socket)
+
+    assert place.client.alive()
+
+
+def test_where_it_has_ended_nobody_answers_and_the_next_one_may_begin(place: Place) -> None:
+    place.do(place.agent.close)
+    was_alive = place.client.alive()
+    with pytest.raises(NoApplet):
+        place.client.ask("GET", "/v1/status", seconds=BOUND)
+    gone = fetched(["work"])
+    place.agent = place.make()
+    place.open()
+
+    assert not was_alive
+    assert gone is None
+    assert place.client.alive()
+
+
+def test_it_ends_when_it_is_asked_to(place: Place) -> None:
+    place.client.ask("POST", "/v1/quit", seconds=BOUND)
+
+    assert place.ended.wait(BOUND)
+
+
+def test_two_homes_do_not_meet(place: Place, tmp_path: Path) -> None:
+    other = places_in(tmp_path / "other home")
+
+    assert other.socket != place.here.socket
+    assert not AgentClient(other.socket).alive()

@@ -1,0 +1,176 @@
+"""Each asks the running applet; where none runs, the engine runs in this process for a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tray_app.agent.client import AgentClient
+from tray_app.core.tokens import Secret
+from tray_app.errors import Misconfigured
+from tray_app.paths import places
+from tray_app.ports import RefreshFailed
+
+if TYPE_CHECKING:
+    from tray_app.claude_code.sign_in import Start
+    from tray_app.core.account import Account
+    from tray_app.engine import Engine  # with the scheduler, which a command that asks the applet need not wait for
+    from tray_app.oauth.look import Look
+
+T = TypeVar("T")
+
+
+def sign_out(account: str) -> str | None:
+    """Signs out; what could not be revoked, in words. Raises `LamplighterError`."""
+    applet = AgentClient(places().socket)
+    if applet.alive():
+        unrevoked: str | None = applet.ask("POST", applet.account(account, "logout")).get("unrevoked")
+        return unrevoked
+    return here(lambda engine: engine.sign_out(account), for_tokens=True)
+
+
+def refresh(account: str, rejected_sha256: str | None = None) -> None:
+    """Refreshes now; with the digest of a token that a server turned down, only if that is still the current one.
+
+    Raises `LamplighterError`.
+    """
+    applet = AgentClient(places().socket)
+    if applet.alive():
+        applet.ask("POST", applet.account(account, "refresh"), {"rejected_sha256": rejected_sha256})
+        return
+    from tray_app.core.tokens import TokenSet, has_digest
+
+    def rejected(tokens: TokenSet) -> bool:
+        return rejected_sha256 is None or has_digest(tokens, rejected_sha256)
+
+    here(lambda engine: engine.refresh(account, rejected), for_tokens=True)
+
+
+def token(account: str, min_ttl: int, *, wait: bool) -> dict[str, Any]:
+    """A valid access token as `token --json` has it, with `min_ttl` seconds left. Raises `LamplighterError`."""
+    applet = AgentClient(places().socket)
+    if applet.alive():
+        return applet.ask("GET", applet.account(account, f"token?min_ttl={min_ttl}&wait={int(wait)}"))
+    from tray_app.agent.server import token_json
+
+    life = timedelta(seconds=min_ttl)
+    return token_json(here(lambda engine: engine.token(account, life, wait=wait), for_tokens=True))
+
+
+def set_client_secret(account: str, secret: Secret) -> None:
+    """Keeps the account's client secret. Raises `LamplighterError`."""
+    applet = AgentClient(places().socket)
+    if applet.alive():
+        applet.ask("POST", applet.account(account, "secret"), {"client_secret": secret.reveal()})
+    else:
+        here(lambda engine: engine.set_client_secret(account, secret), for_tokens=True)
+
+
+def look(account: Account) -> Look:
+    """A first look at the provider of an account that is being added. Raises `LamplighterError`."""
+    from tray_app.claude_code.account import is_watched
+    from tray_app.clock import WallClock
+    from tray_app.oauth import look as room
+    from tray_app.oauth.client import OAuthProvider
+    from tray_app.refusal import error_of
+
+    async def no_secret(_: str) -> None:
+        return None
+
+    if is_watched(account):
+        return room.Look()
+    clock = WallClock()
+    try:
+        return asyncio.run(room.look(account, clock, OAuthProvider(clock, no_secret)))
+    except RefreshFailed as error:
+        raise error_of(account.name, error.failure, None) from error
+
+
+def keeps_tokens() -> bool:
+    """Whether there is a store that outlives a command: not where tokens are in an applet that does not run."""
+    from tray_app import config
+
+    return AgentClient(places().socket).alive() or config.load(places().config_file).store != "memory"
+
+
+def forget(account: str) -> None:
+    """Lets go of what is kept of the account's client: its secret, its registration. Raises `LamplighterError`."""
+    applet = AgentClient(places().socket)
+    if applet.alive():
+        applet.ask("POST", applet.account(account, "forget"))
+    else:
+        here(lambda engine: engine.forget(account), for_tokens=True)
+
+
+def status() -> dict[str, Any]:
+    """The whole of `status --json`. Raises `LamplighterError`."""
+    applet = AgentClient(places().socket)
+    return applet.ask("GET", "/v1/status") if applet.alive() else here(_status)
+
+
+def watched_accounts() -> frozenset[str]:
+    """The configured accounts whose tokens another program keeps; none where the configuration cannot be read."""
+    from tray_app import config
+    from tray_app.claude_code.account import is_watched
+
+    with suppress(Misconfigured):
+        accounts = config.load(places().config_file).accounts.values()
+        return frozenset(account.name for account in accounts if is_watched(account))
+    return frozenset()
+
+
+def here(act: Callable[[Engine], Awaitable[T]], *, for_tokens: bool = False, start_program: Start | None = None) -> T:
+    """Runs `act` on an engine in this process. An open refresh ends and is stored, also after a signal.
+
+    `start_program` starts another program that signs in.
+    """
+    from tray_app import config, log
+    from tray_app.app import World, build_engine
+
+    home = places()
+    found = config.load(home.config_file)
+    if for_tokens and found.store == "memory":
+        raise Misconfigured(
+            'the configuration says store = "memory": tokens live in the applet alone, and none is running',
+            "Start it: lamplighter",
+        )
+    log.to_file(home.log_file)
+
+    async def life() -> T:
+        engine = build_engine(World(home, start_program=start_program), found)
+        _end_once(signals)
+        try:
+            await engine.load()
+            return await act(engine)
+        finally:
+            signals.append(0)  # what comes now finds an ending under way
+            await engine.stop()
+
+    signals: list[int] = []
+    try:
+        return asyncio.run(life())
+    except asyncio.CancelledError:
+        sys.exit(128 + signals[0])
+
+
+def _end_once(signals: list[int]) -> None:
+    """The first signal ends this task in order; others change nothing: a closing terminal sends two, a person too."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+
+    def end(number: int) -> None:
+        signals.append(number)
+        if len(signals) == 1 and task is not None:
+            task.cancel()
+
+    if sys.platform != "win32":
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, end, number)
+
+
+async def _status(engine: Engine) -> dict[str, Any]:
+    return engine.status_json(running=False)

@@ -1,0 +1,1 @@
+"""Groups of commands that are imported when one of them is asked for: `cli` names them and imports none."""

@@ -1,0 +1,145 @@
+"""Linux: sleep by logind, and the network by NetworkManager, from the system bus where there is one.
+
+Before the machine sleeps, a refresh under way is let end and be stored: a lock that delays the sleep, for some seconds
+at most, is held for that (systemd's "Inhibitor Locks"). Afterwards nothing is asked before there is a network: an
+answer that is lost on the way may have been a rotated token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
+
+from dbus_fast import BusType, DBusError, Message, MessageType
+from dbus_fast.aio import MessageBus
+
+BUS: Final = "org.freedesktop.DBus"
+LOGIN: Final = "org.freedesktop.login1"
+LOGIN_PATH: Final = "/org/freedesktop/login1"
+MANAGER: Final = "org.freedesktop.login1.Manager"
+NETWORK: Final = "org.freedesktop.NetworkManager"
+NETWORK_PATH: Final = "/org/freedesktop/NetworkManager"
+CONNECTED: Final = 60
+"""NM_STATE_CONNECTED_SITE; what is above is the whole internet. Below, a connection is at best on its way."""
+
+SECONDS: Final = 5.0
+"""For one answer of the bus."""
+BEFORE_SLEEP: Final = 4.0
+"""logind waits for five, unless it was told otherwise (InhibitDelayMaxSec)."""
+WITHOUT_NETWORK_MANAGER: Final = 1.0
+"""Seconds after the resume when the network is taken to be there, where nobody can say."""
+
+
+class Logind:
+    """Tells "suspend" before sleep and shutdown, "resume" after it, and "network" once NetworkManager is connected."""
+
+    def __init__(self, address: str | None = None) -> None:
+        self._address = address
+        self._bus: MessageBus | None = None
+        self._inhibitor: int | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waking = False
+
+    async def start(self, happened: Callable[[str], Awaitable[None]]) -> None:
+        """Raises OSError where there is no system bus."""
+        self._happened = happened
+        try:
+            async with asyncio.timeout(SECONDS):
+                bus = MessageBus(self._address, BusType.SYSTEM, negotiate_unix_fd=True)
+                self._bus = await bus.connect()
+        except (OSError, EOFError, DBusError, ValueError) as error:
+            raise OSError(f"there is no system bus ({type(error).__name__})") from error
+        bus.add_message_handler(self._heard)
+        for sender, path, member in (
+            (LOGIN, LOGIN_PATH, "PrepareForSleep"),
+            (LOGIN, LOGIN_PATH, "PrepareForShutdown"),
+            (NETWORK, NETWORK_PATH, "StateChanged"),
+        ):
+            rule = f"type='signal',sender='{sender}',path='{path}',member='{member}'"
+            await self._call(BUS, "/org/freedesktop/DBus", BUS, "AddMatch", "s", rule)
+        await self._delay_sleep()
+
+    async def close(self) -> None:
+        """Leaves the bus; sleep is not delayed any more."""
+        self._let_sleep()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._bus is not None:
+            self._bus.disconnect()
+
+    def _heard(self, message: Message) -> None:
+        if message.message_type is not MessageType.SIGNAL or not message.body:
+            return
+        match message.member, message.body[0]:
+            case "PrepareForSleep" | "PrepareForShutdown", True:
+                self._begin(self._before_sleep())
+            case "PrepareForSleep" | "PrepareForShutdown", False:
+                self._begin(self._after_sleep())
+            case "StateChanged", int(state) if state >= CONNECTED:
+                self._waking = False
+                self._begin(self._tell("network"))
+            case _:
+                return
+
+    async def _before_sleep(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BEFORE_SLEEP):
+                await self._happened("suspend")
+        self._let_sleep()
+
+    async def _after_sleep(self) -> None:
+        self._waking = True
+        await self._happened("resume")
+        await self._delay_sleep()
+        state = await self._network_state()
+        if state is None:
+            await asyncio.sleep(WITHOUT_NETWORK_MANAGER)
+        if self._waking and (state is None or state >= CONNECTED):  # else NetworkManager tells when it is
+            self._waking = False
+            await self._happened("network")
+
+    async def _tell(self, kind: str) -> None:
+        await self._happened(kind)
+
+    async def _network_state(self) -> int | None:
+        reply = await self._call(
+            NETWORK, NETWORK_PATH, "org.freedesktop.DBus.Properties", "Get", "ss", NETWORK, "State"
+        )
+        value = reply.body[0].value if reply is not None and reply.body else None
+        return value if isinstance(value, int) else None
+
+    async def _delay_sleep(self) -> None:
+        why = ("sleep:shutdown", "Lamplighter", "A refresh under way is stored first", "delay")
+        reply = await self._call(LOGIN, LOGIN_PATH, MANAGER, "Inhibit", "ssss", *why)
+        if reply is not None and reply.unix_fds:
+            self._let_sleep()
+            self._inhibitor = reply.unix_fds[0]
+
+    def _let_sleep(self) -> None:
+        if self._inhibitor is not None:
+            os.close(self._inhibitor)
+            self._inhibitor = None
+
+    async def _call(
+        self, name: str, path: str, interface: str, member: str, signature: str, *body: str
+    ) -> Message | None:
+        """The answer; None where nobody of the name is there, or it refuses."""
+        if self._bus is None:
+            return None
+        question = Message(name, path, interface, member, signature=signature, body=list(body))
+        try:
+            async with asyncio.timeout(SECONDS):
+                reply = await self._bus.call(question)
+        except (OSError, EOFError, DBusError):  # TimeoutError is an OSError
+            return None
+        return reply if reply.message_type is MessageType.METHOD_RETURN else None
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

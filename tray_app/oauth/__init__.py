@@ -1,0 +1,1 @@
+"""Authorization servers: discovery, sign-in, exchange, refresh, revocation; each function names its RFC."""

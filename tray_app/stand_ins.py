@@ -1,0 +1,19 @@
+"""Imports of libraries without the parts of them that a tray need not carry."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+
+@contextmanager
+def stand_ins(modules: Mapping[str, object]) -> Iterator[None]:
+    """Within it these modules import as given, None as if it were not installed; what is loaded already stays."""
+    given = {name: module for name, module in modules.items() if name not in sys.modules}
+    sys.modules.update(given)  # type: ignore[arg-type]  # Python takes any object, and None for "not to be had"
+    try:
+        yield
+    finally:
+        for name in given:
+            sys.modules.pop(name, None)

@@ -1,0 +1,1 @@
+"""Tokens at rest, facts on disk, and the locks that keep processes apart."""
