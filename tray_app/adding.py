@@ -63,7 +63,6 @@ async def add(engine: Engine, path: Path, wanted: dict[str, str]) -> None:
         async with asyncio.timeout(TAKEN_UP_SECONDS):
             while name not in engine.configuration.accounts:
                 await queue.get()
-                await asyncio.sleep(0)  # the engine tells of an account before it has taken up the whole
     except TimeoutError as error:
         what = said("{name} is in the configuration, but was not taken up", name=name)
         raise LamplighterError(what, said("The log tells more")) from error

@@ -13,7 +13,7 @@ from typing import Any
 from tray_app._version import __version__
 from tray_app.after_refresh import run_command
 from tray_app.claude_code.account import Watched, is_watched
-from tray_app.core.account import Configuration
+from tray_app.core.account import Account, Configuration
 from tray_app.core.health import Health, worst
 from tray_app.core.said import said
 from tray_app.core.status import AccountStatus
@@ -57,6 +57,7 @@ class Engine:
         self._told: dict[str, AccountStatus] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._sign_outs: set[asyncio.Task[str | None]] = set()
+        self._taking_up = asyncio.Lock()
         self.surroundings = Surroundings(self._parts.clock, self._refreshing, self.replan)
         self._lookout = Lookout(self._parts.clock, self._keepers.values, self.surroundings, self._start, self._tell)
         self._replanning: asyncio.Handle | None = None
@@ -97,25 +98,24 @@ class Engine:
 
     async def apply(self, configuration: Configuration) -> None:
         """Takes up a changed configuration: accounts come, go and change; tokens stay where they are."""
-        before, self._configuration = self._configuration, configuration
-        self.configuration_error = None
-        if configuration.store != before.store:
-            self._parts = self._make_parts(configuration)
-            await self._drop(set(self._keepers))
-        await self._drop({name for name, kept in self._keepers.items() if not is_same(kept, configuration)})
-        added = []
-        for account in configuration.accounts.values():
-            keeper = self._keepers.get(account.name)
-            if keeper is None:
-                keeper = self._keepers[account.name] = kept_of(
-                    account, self._parts, self._configuration.retry, self._changed
-                )
-                added.append(keeper.load())
-                continue
-            keeper.configure(account, configuration.retry)
-        await asyncio.gather(*added)
+        async with self._taking_up:
+            before, self._configuration = self._configuration, configuration
+            self.configuration_error = None
+            if configuration.store != before.store:
+                self._parts = self._make_parts(configuration)
+                await self._drop(set(self._keepers))
+            await self._drop({name for name, kept in self._keepers.items() if not is_same(kept, configuration)})
+            for keeper in self._keepers.values():
+                keeper.configure(configuration.accounts[keeper.account.name], configuration.retry)
+            new = [account for name, account in configuration.accounts.items() if name not in self._keepers]
+            await asyncio.gather(*map(self._take_up, new))
         LOG.info("configuration: %d accounts", len(configuration.accounts))
         self.replan()
+
+    async def _take_up(self, account: Account) -> None:
+        keeper = kept_of(account, self._parts, self._configuration.retry, self._changed)
+        await keeper.load()
+        self._keepers[account.name] = keeper  # not before: nobody shall find it signed out because it was not read yet
 
     # -- what is known
 
@@ -154,7 +154,7 @@ class Engine:
 
     async def token(self, name: str, min_ttl: timedelta = timedelta(0), *, wait: bool = True) -> TokenSet:
         """A valid access token of the account. Raises `LamplighterError`."""
-        keeper = self.keeper(name)
+        keeper = await self._kept(name)
         if isinstance(keeper, Watched):
             raise keeper.hands_out_none()
         self.surroundings.notice_clock()
@@ -174,13 +174,13 @@ class Engine:
 
         Raises `LamplighterError`.
         """
-        keeper = self.keeper(name)
+        keeper = await self._kept(name)
         ready = keeper if isinstance(keeper, Watched) else self._parts.store
         return await self.sign_ins.begin(keeper.account, ready, keeper.signed_in, browser, flow)
 
     async def answer(self, name: str, text: str, *, bare: bool) -> None:
         """Hands what a person has pasted to the account's open sign-in. Raises `UnknownAccount`, `SignInFailed`."""
-        self.keeper(name)
+        await self._kept(name)
         self.sign_ins.answer(name, text, bare=bare)
 
     async def set_client_secret(self, name: str, secret: Secret | None) -> None:
@@ -188,7 +188,7 @@ class Engine:
 
         Raises `UnknownAccount`, `StoreUnavailable`.
         """
-        keeper = self.keeper(name)
+        keeper = await self._kept(name)
         if isinstance(keeper, Watched):
             raise keeper.hands_out_none()
         await self._parts.store.set_client_secret(name, secret)
@@ -196,7 +196,7 @@ class Engine:
 
     async def forget(self, name: str) -> None:
         """Lets go of all that is kept of an account's client. Raises `LamplighterError`."""
-        account = self.keeper(name).account
+        account = (await self._kept(name)).account
         if is_watched(account):
             return
         await self._parts.store.set_client_secret(name, None)
@@ -207,12 +207,12 @@ class Engine:
 
     async def cancel_sign_in(self, name: str) -> None:
         """Ends the account's open sign-in, if there is one. Raises `UnknownAccount`."""
-        self.keeper(name)
+        await self._kept(name)
         await self.sign_ins.cancel(name)
 
     async def sign_out(self, name: str) -> str | None:
         """Signs the account out; says in words what could not be revoked. Raises `LamplighterError`."""
-        keeper = self.keeper(name)
+        keeper = await self._kept(name)
         await self.sign_ins.cancel(name)
         task = asyncio.create_task(keeper.sign_out(), name=f"sign-out {name}")  # `stop` waits for it, whoever goes away
         self._sign_outs.add(task)
@@ -221,7 +221,7 @@ class Engine:
 
     async def refresh(self, name: str, rejected: Callable[[TokenSet], bool] | None = None) -> None:
         """Refreshes the account now. Raises `LamplighterError`."""
-        keeper = self.keeper(name)
+        keeper = await self._kept(name)
         if keeper.record.tokens is not None and keeper.record.tokens.refresh_token is None:
             remedy = said("Sign in: {command}", command=f"lamplighter login {name}")
             raise SignInNeeded(said("{name}: there is no refresh token", name=name), remedy)
@@ -231,6 +231,13 @@ class Engine:
         """A broken change of the configuration: the last good one stays in force."""
         self.configuration_error = error.sentence
         LOG.error("configuration: %s; the last good one stays in force", error)
+
+    async def _kept(self, name: str) -> Kept:
+        """As `keeper`, but waits for an account of a new configuration that is still being read."""
+        if name not in self._keepers:
+            async with self._taking_up:
+                pass
+        return self.keeper(name)
 
     # -- what is due
 

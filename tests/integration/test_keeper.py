@@ -17,7 +17,7 @@ from tray_app.core.failure import FailureKind
 from tray_app.core.health import Health
 from tray_app.core.tokens import Secret, TokenAnswer
 from tray_app.engine import Engine
-from tray_app.errors import StoreUnavailable, Unavailable
+from tray_app.errors import StoreUnavailable, Unavailable, UnknownAccount
 from tray_app.hand_out import token_of
 from tray_app.keeper import Keeper, Parts
 from tray_app.oauth.transport import AnswerLost
@@ -28,12 +28,14 @@ from tray_app.store.memory_store import MemoryStore
 
 
 class FailingStore(MemoryStore):
-    """A store that says for each call whether it can; `asked` counts."""
+    """A store that says for each call whether it can; `asked` counts. Its reads can be held up."""
 
     def __init__(self):
         super().__init__()
         self.reads = self.writes = True
         self.asked = 0
+        self.go_on = asyncio.Event()
+        self.go_on.set()
 
     def _may(self, able):
         self.asked += 1
@@ -41,6 +43,7 @@ class FailingStore(MemoryStore):
             raise StoreUnavailable("the keyring is locked", "Unlock it", reason="locked")
 
     async def load(self, account):
+        await self.go_on.wait()
         self._may(self.reads)
         return await super().load(account)
 
@@ -265,6 +268,27 @@ async def test_a_failure_noted_by_a_clock_a_year_ahead_is_retried_at_once(world)
     await keeper.attend()
 
     assert keeper.health is Health.FRESH
+
+
+async def test_an_account_that_is_taken_up_is_never_found_signed_out_before_its_tokens_were_read(world):
+    await world.signed_in()
+    engine = Engine(Configuration({}), lambda _configuration: world.parts, prepare=None)
+    world.store.go_on.clear()
+    applying = asyncio.create_task(engine.apply(Configuration({"work": world.account})))
+    asking = asyncio.create_task(engine.token("work"))
+    await asyncio.sleep(0.01)
+
+    assert not asking.done()
+    assert engine.statuses() == []
+    with pytest.raises(UnknownAccount):
+        engine.keeper("work")
+    world.store.go_on.set()
+    assert await asking == world.store._tokens["work"]
+    assert [status.health for status in engine.statuses()] == [Health.FRESH]
+    await applying
+    with pytest.raises(UnknownAccount):
+        await engine.token("home")
+    await engine.stop()
 
 
 async def test_a_sign_out_is_finished_before_the_engine_ends(world):

@@ -36,5 +36,5 @@ def test_the_figures_are_a_picture_with_a_bar_for_each_policy_and_figure():
     counts.returned(300)
     drawn = picture.years({"ours": counts, "another": counts})
 
-    assert drawn.count(">90.00%<") == 2
+    assert drawn.count(">90.000%<") == 2
     assert drawn.count(">50%<") == 2
