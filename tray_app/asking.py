@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -12,14 +13,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tray_app.agent.client import AgentClient
 from tray_app.core.tokens import Secret
-from tray_app.errors import Misconfigured
+from tray_app.errors import Misconfigured, StoreUnavailable
 from tray_app.paths import places
 from tray_app.ports import RefreshFailed
 
 if TYPE_CHECKING:
     from tray_app.claude_code.sign_in import Start
     from tray_app.core.account import Account
+    from tray_app.core.tokens import TokenSet
     from tray_app.engine import Engine  # with the scheduler, which a command that asks the applet need not wait for
+    from tray_app.kept import Kept
     from tray_app.oauth.look import Look
 
 T = TypeVar("T")
@@ -43,12 +46,17 @@ def refresh(account: str, rejected_sha256: str | None = None) -> None:
     if applet.alive():
         applet.ask("POST", applet.account(account, "refresh"), {"rejected_sha256": rejected_sha256})
         return
-    from tray_app.core.tokens import TokenSet, has_digest
+    from tray_app.core.tokens import has_digest
 
     def rejected(tokens: TokenSet) -> bool:
         return rejected_sha256 is None or has_digest(tokens, rejected_sha256)
 
-    here(lambda engine: engine.refresh(account, rejected), for_tokens=True)
+    async def act(engine: Engine) -> Kept:
+        await engine.refresh(account, rejected)
+        return engine.keeper(account)
+
+    if (lost := _lost(here(act, for_tokens=True))) is not None:
+        raise lost
 
 
 def token(account: str, min_ttl: int, *, wait: bool) -> dict[str, Any]:
@@ -58,17 +66,41 @@ def token(account: str, min_ttl: int, *, wait: bool) -> dict[str, Any]:
         return applet.ask("GET", applet.account(account, f"token?min_ttl={min_ttl}&wait={int(wait)}"))
     from tray_app.agent.server import token_json
 
-    life = timedelta(seconds=min_ttl)
-    return token_json(here(lambda engine: engine.token(account, life, wait=wait), for_tokens=True))
+    async def act(engine: Engine) -> tuple[TokenSet, Kept]:
+        return await engine.token(account, timedelta(seconds=min_ttl), wait=wait), engine.keeper(account)
+
+    tokens, kept = here(act, for_tokens=True)
+    if (lost := _lost(kept)) is not None:  # the access token is good all the same
+        sys.stderr.write(f"lamplighter: {lost}\n")
+    return token_json(tokens)
 
 
-def set_client_secret(account: str, secret: Secret) -> None:
-    """Keeps the account's client secret. Raises `LamplighterError`."""
+def _lost(kept: Kept) -> StoreUnavailable | None:
+    """What to tell where the newest tokens ended with the engine that was here, since the store has refused them."""
+    name, failure = kept.account.name, kept.record.failure
+    if not kept.record.unsaved or failure is None:
+        return None
+    what = f"{name}: the new tokens could not be kept: {failure.message}"
+    return StoreUnavailable(what, f"If the provider then takes the old ones no more: lamplighter login {name}")
+
+
+def set_client_secret(account: str, secret: Secret) -> str:
+    """Keeps the account's client secret; says in words where. Raises `LamplighterError`."""
     applet = AgentClient(places().socket)
-    if applet.alive():
-        applet.ask("POST", applet.account(account, "secret"), {"client_secret": secret.reveal()})
-    else:
+    if not applet.alive():
         here(lambda engine: engine.set_client_secret(account, secret), for_tokens=True)
+        return "in the keyring"
+    applet.ask("POST", applet.account(account, "secret"), {"client_secret": secret.reveal()})
+    if places().named_socket is not None:
+        return "with the applet behind that socket"
+    from tray_app import config
+
+    is_kept = config.load(places().config_file).store != "memory"
+    return (
+        "in the keyring"
+        if is_kept
+        else 'in the applet\'s memory and ends with it: the configuration says store = "memory"'
+    )
 
 
 def look(account: Account) -> Look:
@@ -167,7 +199,7 @@ def _end_once(signals: list[int]) -> None:
         if len(signals) == 1 and task is not None:
             task.cancel()
 
-    if sys.platform != "win32":
+    if sys.platform != "win32" and threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, end, number)
 

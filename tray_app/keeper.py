@@ -223,6 +223,8 @@ class Keeper(Known):
             await self._failed(error.failure, tokens, interrupted=interrupted, lost=lost, anew=lost and first)
             if (error.answer_lost or interrupted) and self.record.tokens == tokens:
                 self.notebook.note(self.record, refreshing=tokens)  # what was lost may have been the new refresh token
+            elif error.failure.kind is FailureKind.STORE:
+                self.notebook.forget("refreshing")  # without the client's secret nothing was sent
             return
         fresh = merged(tokens, answer, requested_scopes=account.scopes, bound_to=tokens.bound_to)
         refreshed = change.refreshed(self.record, fresh, self._now(), self._parts.draw())

@@ -9,7 +9,7 @@ from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.health import Health, health_of
 from tray_app.core.record import Record
 from tray_app.core.said import joined, said
-from tray_app.core.words import clock_time
+from tray_app.core.words import when
 from tray_app.errors import LamplighterError, Misconfigured, SignInNeeded, StoreUnavailable, Unavailable
 
 
@@ -42,5 +42,5 @@ def error_of(name: str, failure: Failure, retry_at: datetime | None) -> Lampligh
         case FailureKind.STORE:
             return StoreUnavailable(what, reason=failure.code or "broken")
         case _:
-            again = said("Trying again at {time}", time=clock_time(retry_at)) if retry_at else ""
+            again = said("Trying again at {time}", time=when(retry_at, failure.at)) if retry_at else ""
             return Unavailable(what, again, retry_at)

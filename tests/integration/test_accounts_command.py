@@ -124,7 +124,7 @@ def test_a_provider_that_cannot_be_reached_is_a_warning(keyless: Lamplighter) ->
         (["work", "--preset", "github"], 2, "client_id"),
         (["work", "--issuer", "https://a.example", "--scope", "a b"], 2, "scope"),
         (["old", "--issuer", "https://a.example"], 5, "already"),
-        (["OLD", "--issuer", "https://a.example"], 5, "already"),
+        (["OLD", "--issuer", "https://a.example"], 5, "accounts remove old"),
     ],
 )
 def test_what_cannot_be_is_told_and_nothing_is_written(
@@ -245,6 +245,15 @@ def test_a_secret_that_is_none_is_told(
     lamplighter.configure(provider.account())
 
     assert lamplighter.feed(text, "secret", "set", name).code == code
+
+
+def test_a_secret_in_memory_is_not_said_to_be_in_the_keyring(keyless: Lamplighter, provider: Provider) -> None:
+    keyless.configure('store = "memory"', provider.account())
+    with keyless.applet():
+        found = keyless.feed("canary-secret", "secret", "set", "work")
+
+    assert found.code == 0, found
+    assert "memory and ends with it" in found.err
 
 
 def test_without_a_keyring_a_secret_is_kept_nowhere(keyless: Lamplighter, provider: Provider) -> None:

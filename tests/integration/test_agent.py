@@ -93,7 +93,15 @@ def test_what_is_wrong_with_the_question_is_400_or_404(agent: Lamplighter) -> No
     assert_error(agent.ask("GET", "/v1/accounts/..%2F..%2Fetc/token"), 404, "not_found")
     for text in ("soon", "-1", "1.5", "%31e3", "\u0663".encode().hex()):
         assert_error(agent.ask("GET", f"{TOKEN}?min_ttl={text}"), 400, "invalid_request")
-    for body in (b"{", b"[]", b"null", b"\xff", b"[" * 5000, b'{"rejected_sha256": 7}'):
+    for body in (
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff",
+        b"[" * 5000,
+        b'{"rejected_sha256": 7}',
+        b'{"rejected_sha256": "no hex"}',
+    ):
         assert_error(agent.ask("POST", REFRESH, body), 400, "invalid_request")
     for body in ({"flow": "guess"}, {"flow": 7}, {"browser": "yes"}):
         assert_error(agent.ask("POST", LOGIN, body), 400, "invalid_request")

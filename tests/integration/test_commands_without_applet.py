@@ -634,7 +634,9 @@ def test_a_keyring_that_keeps_nothing_is_found_out(keyless: Lamplighter, provide
     assert (found.code, found.out) == (6, "")
 
 
-def test_a_keyring_that_was_chosen_by_name_is_obeyed(keyless: Lamplighter, provider: Provider, tmp_path: Path) -> None:
+@pytest.fixture
+def plain(keyless: Lamplighter, provider: Provider, tmp_path: Path) -> Lamplighter:
+    """Signed in, with a keyring chosen by name that is a file, and can refuse writes."""
     (tmp_path / "plain_file_keyring.py").write_text(PLAIN_FILE_KEYRING)
     keyless.environment |= {
         "PYTHON_KEYRING_BACKEND": "plain_file_keyring.PlainFile",
@@ -643,14 +645,34 @@ def test_a_keyring_that_was_chosen_by_name_is_obeyed(keyless: Lamplighter, provi
     }
     keyless.configure(provider.account())
     keyless.sign_in("work", provider)
+    return keyless
 
-    assert keyless.run("token", "work").out == "canary-access-1\n"
+
+def test_a_keyring_that_was_chosen_by_name_is_obeyed(plain: Lamplighter) -> None:
+    assert plain.run("token", "work").out == "canary-access-1\n"
+
+
+def test_a_refresh_whose_tokens_the_keyring_refuses_is_6(plain: Lamplighter) -> None:
+    plain.environment["PLAIN_FILE_REFUSES"] = "1"
+
+    assert_told(plain.run("refresh", "work"), 6, "work: the new tokens could not be kept", "lamplighter login work")
+
+
+def test_a_token_that_the_keyring_refuses_is_handed_out_with_a_word(plain: Lamplighter, provider: Provider) -> None:
+    plain.configure(provider.account(refresh_every="1s"))
+    plain.environment["PLAIN_FILE_REFUSES"] = "1"
+    done: list[Finished] = []
+    eventually(lambda: done.append(plain.run("token", "work")) or provider.refreshes)
+
+    assert (done[-1].code, done[-1].out) == (0, "canary-access-2\n")
+    assert "the new tokens could not be kept" in done[-1].err
 
 
 PLAIN_FILE_KEYRING = """
 import json, os
 from pathlib import Path
 from keyring.backend import KeyringBackend
+from keyring.errors import PasswordSetError
 
 class PlainFile(KeyringBackend):
     priority = 0.1
@@ -663,6 +685,8 @@ class PlainFile(KeyringBackend):
         return self._all().get(f"{service}/{username}")
 
     def set_password(self, service, username, password):
+        if "PLAIN_FILE_REFUSES" in os.environ:
+            raise PasswordSetError("the disk is full")
         self._file.write_text(json.dumps(self._all() | {f"{service}/{username}": password}))
 
     def delete_password(self, service, username):

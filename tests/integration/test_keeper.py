@@ -17,7 +17,7 @@ from tray_app.core.failure import FailureKind
 from tray_app.core.health import Health
 from tray_app.core.tokens import Secret, TokenAnswer
 from tray_app.engine import Engine
-from tray_app.errors import StoreUnavailable, Unavailable, UnknownAccount
+from tray_app.errors import SignInNeeded, StoreUnavailable, Unavailable, UnknownAccount
 from tray_app.hand_out import token_of
 from tray_app.keeper import Keeper, Parts
 from tray_app.oauth.transport import AnswerLost
@@ -151,6 +151,20 @@ async def test_at_the_end_what_the_store_refused_is_offered_to_it_once_more(worl
     await keeper.settle()
 
     assert world.held() == "R1"
+
+
+async def test_a_refresh_that_was_never_sent_is_no_interrupted_one(world):
+    keeper = await world.signed_in()
+    secret = failure(FailureKind.STORE, at=world.clock.time)
+    refusal = failure(FailureKind.REFUSED, at=world.clock.time)
+    world.provider.failures = [RefreshFailed(secret), RefreshFailed(refusal)]
+    with pytest.raises(StoreUnavailable):
+        await keeper.refresh()
+    world.clock.pass_by(minutes=10)
+    with contextlib.suppress(SignInNeeded):
+        await keeper.refresh()
+
+    assert keeper.record.failure.kind is FailureKind.REFUSED
 
 
 async def test_a_store_that_lost_the_tokens_does_not_sign_anyone_out(world):

@@ -136,9 +136,30 @@ def test_a_program_gets_an_object_at_each_change(applet: Running, lamplighter: L
     assert watching.wait().code == 130
 
 
-def test_without_an_applet_it_says_so_and_ends(lamplighter: Lamplighter, provider: Provider) -> None:
+def test_without_an_applet_it_looks_for_itself_until_one_runs(lamplighter: Lamplighter, provider: Provider) -> None:
     lamplighter.given(provider)
-    done = lamplighter.run("status", "--watch")
+    watching = lamplighter.start("status", "--watch")
+    assert watching.line() == "work: fresh, 59 min left"
+    assert lamplighter.run("logout", "work").code == 0
+    assert watching.line() == "work: signed out"
+    with lamplighter.applet():
+        assert watching.line() == "work: signed out"
+    done = watching.wait()
 
-    assert (done.code, done.out) == (0, "work: fresh, 59 min left\n")
-    assert "no applet is running, so nothing will change" in done.err
+    assert done.code == 0
+    assert "no applet is running, so nothing is refreshed" in done.err
+    assert "the applet has ended" in done.err
+
+
+def test_a_terminal_without_an_applet_ends_when_the_person_says(lamplighter: Lamplighter, provider: Provider) -> None:
+    lamplighter.given(provider)
+    terminal = Terminal(lamplighter)
+    with contextlib.closing(terminal):
+        eventually(lambda: terminal.shows("work: fresh, 59 min left"))
+        assert terminal.shows(HIDE_CURSOR)
+        terminal.process.send_signal(signal.SIGINT)
+
+        code, said = terminal.ended()
+
+    assert code == 130
+    assert "Traceback" not in terminal.text + said

@@ -82,6 +82,18 @@ def test_no_file_is_no_error(tmp_path):
         pytest.param(
             account('authorization_parameters = { state = "x" }'), ["line 4", "`state`"], id="protected parameter"
         ),
+        pytest.param(
+            account('authorization_parameters = { client_id = "x" }'), ["line 4", "`client_id`"], id="a key twice"
+        ),
+        pytest.param(
+            account('[accounts.work.authorization_parameters]\nclient_id = "x"'), ["line 5"], id="a key twice in tables"
+        ),
+        pytest.param(account('on_refresh = ["""\nbogus = 3\n"""]\nbogus = 3'), ["line 7"], id="a key in a text"),
+        pytest.param(account("") + "accounts.home.bogus = 3", ["accounts.work"], id="a key of another table"),
+        pytest.param("accounts.work.bogus = 3", ["line 1", "`bogus`"], id="a dotted key"),
+        pytest.param("[accounts]\n\nwork.bogus = 3", ["line 3", "`bogus`"], id="a dotted key in a table"),
+        pytest.param('[accounts]\n"a.b".c = 1\n"a".b = 1', ["line 2", "`c`"], id="a dot in a name"),
+        pytest.param(account('refresh_before = "\u0661\u0660s"'), ["line 4", '"50m"'], id="digits of another script"),
         pytest.param(account("", start='client_id = "c"'), ["accounts.work", "`issuer`"], id="no place named"),
         pytest.param(
             account('token_endpoint = "https://a.example/t"', start='client_id = "c"'),

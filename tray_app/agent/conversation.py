@@ -20,6 +20,9 @@ SECONDS = 60.0
 """From the connection, or from the last answer, to the last byte of a request; and for an answer to be taken."""
 CROWDED = b"HTTP/1.1 503 \r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
 CLOSE = ("Connection", "close")
+NOT_UNDERSTOOD = b'{"error": "invalid_request", "message": "this is no request that a server of HTTP/1.1 may answer"}'
+NOT_FORESEEN = b'{"error": "failed", "message": "this was not foreseen; the log of Lamplighter tells more"}'
+JSON = "application/json"
 
 
 class Conversations:
@@ -195,7 +198,7 @@ class Conversation(asyncio.Protocol):
         try:
             request = self._reader.next()
         except NotUnderstood as error:
-            self.transport.write(_head(Response(error.status), ("Content-Length", "0"), CLOSE))
+            self.transport.write(self._house.whole(Response(error.status, NOT_UNDERSTOOD, JSON), last=True))
             self._hang_up()
             return None
         if request is None and self._reader.wants_word:
@@ -208,7 +211,7 @@ class Conversation(asyncio.Protocol):
             response = await self._house.handler(request)
         except Exception:  # noqa: BLE001 - a bug of ours: told in the log, and the client is not left waiting
             LOG.exception("the agent could not answer in a way that was not foreseen")
-            response = Response(500)
+            response = Response(500, NOT_FORESEEN, JSON)
         if response.stream is not None:
             await self._stream(response, response.stream)
             return

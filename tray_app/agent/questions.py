@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from tray_app.core.tokens import TokenSet, has_digest
 from tray_app.exchange import Request
+
+_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 
 
 class Misunderstood(Exception):
@@ -50,6 +53,6 @@ def rejected(body: dict[str, Any]) -> Callable[[TokenSet], bool] | None:
     digest = body.get("rejected_sha256")
     if digest is None:
         return None
-    if not isinstance(digest, str):
-        raise Misunderstood("`rejected_sha256` is a text of hexadecimal digits")
+    if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+        raise Misunderstood("`rejected_sha256` is a text of 64 hexadecimal digits")
     return lambda tokens: has_digest(tokens, digest)

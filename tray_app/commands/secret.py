@@ -27,5 +27,5 @@ def set_secret(account: str) -> None:
     text = text.strip("\r\n")
     if not text or not text.isprintable():
         raise click.UsageError("There is no client secret in what was read: one line is wanted.")
-    asking.set_client_secret(account, Secret(text))
-    click.echo(f"lamplighter: {account}: the client secret is in the keyring", err=True)
+    where = asking.set_client_secret(account, Secret(text))
+    click.echo(f"lamplighter: {account}: the client secret is {where}", err=True)

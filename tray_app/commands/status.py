@@ -24,6 +24,8 @@ COLOURS = {
     Health.SIGNED_OUT: "bright_black",
 }
 
+NO_APPLET = "no applet is running"
+
 
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -31,7 +33,9 @@ COLOURS = {
 def status(*, as_json: bool, watch: bool) -> None:
     """Tell how every account is."""
     found = asking.status()
-    if watch and found["running"]:
+    if watch:
+        if not found["running"]:
+            say(f"{NO_APPLET}, so nothing is refreshed; start it: lamplighter")
         from tray_app.commands.watch import follow, show
 
         if as_json or not sys.stdout.isatty():
@@ -52,7 +56,7 @@ def status(*, as_json: bool, watch: bool) -> None:
     if found["configuration_error"]:
         say(found["configuration_error"])
     if not found["running"]:
-        say(f"no applet is running{', so nothing will change' if watch else ''}; start it: lamplighter")
+        say(f"{NO_APPLET}; start it: lamplighter")
 
 
 def line_of(account: dict[str, Any], watched: frozenset[str], now: datetime) -> str:

@@ -1,4 +1,4 @@
-"""`lamplighter status --watch`: every account as it is now, for as long as the applet runs."""
+"""`lamplighter status --watch`: every account as it is now, until the applet ends."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ from tray_app.paths import places
 
 SECONDS = 1.0
 """How often the time left is told anew; `span` has no smaller unit."""
+LOOK_SECONDS = 5.0
+"""How often it is looked for changes where no applet tells of them."""
 SIGTERM_CODE = 128 + signal.SIGTERM
+
+_moment = threading.Event()  # which never comes
 
 
 def follow(*, as_json: bool) -> None:
@@ -62,9 +66,18 @@ def show(accounts: list[dict[str, Any]]) -> None:
 
 
 def _changes() -> Iterator[dict[str, Any]]:
-    """Every account, and each again when it changes, until the applet ends."""
+    """Every account, and each again when it changes, until the applet ends; one that does not run yet is waited for."""
+    applet = AgentClient(places().socket)
+    told: dict[str, dict[str, Any]] = {}
+    while not applet.alive():
+        for account in asking.status()["accounts"]:
+            found = account | {"refresh_due_at": None}  # nobody will, and each look draws another moment
+            if told.get(account["name"]) != found:
+                told[account["name"]] = found
+                yield account
+        _moment.wait(LOOK_SECONDS)
     try:
-        for kind, facts in AgentClient(places().socket).events():
+        for kind, facts in applet.events():
             if kind == "health":
                 yield facts
     except NoApplet:

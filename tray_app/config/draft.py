@@ -41,9 +41,11 @@ def with_account(path: Path, name: str, values: Mapping[str, Any]) -> Draft:
     Raises `Misconfigured` where the file is broken or has such an account, `WrongRequest` where this one is wrong.
     """
     text = _text(path)
-    if any(one.lower() == name.lower() for one in load(path).accounts):
-        what = f"{path.name}: there is an account `{name}` already"
-        raise Misconfigured(what, f"Choose another name, or first: lamplighter accounts remove {name}")
+    for one in load(path).accounts:
+        if one.lower() == name.lower():
+            differs = "" if one == name else f", from which `{name}` differs in capitals alone"
+            what = f"{path.name}: there is an account `{one}` already{differs}"
+            raise Misconfigured(what, f"Choose another name, or first: lamplighter accounts remove {one}")
     import tomlkit
 
     document = tomlkit.parse(text)

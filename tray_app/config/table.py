@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 from tray_app.core.urls import check_endpoint_url
 from tray_app.errors import Misconfigured
 
-_DURATION = re.compile(r"(\d{1,9})(s|m|h|d)")
+_DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_NO_KEY = "no-key-of-ours"
+_MOST_PLACES = 50
 
 
 class Table:
@@ -102,18 +105,37 @@ def _kind(value: object) -> str:
 
 
 def _line_of(text: str, path: str, key: str | None) -> int | None:
-    """The line of the key in the table `path`, as far as it is written plainly; else that of the table."""
-    here, header_line = "", None
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$", line)
-        if header:
-            here = re.sub(r"\s*\.\s*|[\"']", lambda found: "." if "." in found[0] else "", header[1])
-            if here == path or (key and here == f"{path}.{key}".lstrip(".")):
-                header_line = header_line if here == path and header_line else number
-                if key and here != path:
-                    return number
-        elif key and here == path and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line):
-            return number
-        elif key and f"{here}.authorization_parameters" == path and key in line:
-            return number  # an inline table
-    return header_line
+    """The line of the key in the table `path`; where that cannot be told, or there is no key, the table's own.
+
+    TOML has many ways to write a key, and the same word may stand in a text: the right place is the one without which
+    the key is gone.
+    """
+    table = _header(text, path)
+    name = re.escape(key or path.rpartition(".")[2])
+    places = [found.span() for found in re.finditer(rf"(?<![\w-]){name}(?![\w-])", text)] if name else []
+    for start, end in sorted(places, key=lambda span: span[0] < (table or 0))[:_MOST_PLACES]:
+        try:
+            without = tomllib.loads(f"{text[:start]}{_NO_KEY}{text[end:]}")
+        except tomllib.TOMLDecodeError:
+            continue
+        if not _is_in(without, path, key):
+            return text.count("\n", 0, start) + 1
+    return None if table is None else text.count("\n", 0, table) + 1
+
+
+def _header(text: str, path: str) -> int | None:
+    """Where the table's header is, as far as it is written plainly."""
+    for header in re.finditer(r"^[ \t]*\[([^\[\]\n]+)\]", text, re.MULTILINE):
+        if re.sub(r"[\s\"']", "", header[1]) == path:
+            return header.start()
+    return None
+
+
+def _is_in(table: dict[str, Any], path: str, key: str | None) -> bool:
+    if not path:
+        return key is None or key in table
+    for name, value in table.items():  # which may have dots in it
+        begins = path == name or path.startswith(f"{name}.")
+        if begins and isinstance(value, dict) and _is_in(value, path[len(name) + 1 :], key):
+            return True
+    return False
