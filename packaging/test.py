@@ -1,10 +1,9 @@
 """`python3 packaging/test.py [ARGUMENTS]`: all tests, with all that they need set up first.
 
-ARGUMENTS are pytest's, for example `-k tray` or `tests/unit`, and five of our own. `--lint` first checks style, types
+ARGUMENTS are pytest's, for example `-k tray` or `tests/unit`, and four of our own. `--lint` first checks style, types
 and unused code, as .ci/run does. `--no-system` installs no Debian packages: tests that need a missing one are skipped.
 `--packages` builds the packages, installs, starts and removes them: tests/packaging, and nothing else. `--wine` does
-the same with the Windows installer under Wine, and runs the unit and contract tests in a Windows Python there; with
-`--or-skip` it ends well, and says why, where Wine or that Python cannot be had.
+the same with the Windows installer under Wine, and runs the unit and contract tests in a Windows Python there.
 """
 
 from __future__ import annotations  # as in setup_machine.py
@@ -45,7 +44,7 @@ LINT = (
 
 def main() -> NoReturn:
     """Sets up, and becomes pytest."""
-    own = {"--lint", "--no-system", "--packages", "--wine", "--or-skip"} & set(sys.argv[1:])
+    own = {"--lint", "--no-system", "--packages", "--wine"} & set(sys.argv[1:])
     if not os.access(ROOT, os.W_OK):
         sys.exit(f"The tests need a checkout that can be written to; {ROOT} cannot.")
     npm = machines_npm()
@@ -67,26 +66,15 @@ def main() -> NoReturn:
     }
     arguments = [argument for argument in sys.argv[1:] if argument not in own]
     if "--wine" in own:
-        windows(or_skip="--or-skip" in own)
+        import wine
+
+        wine.set_up()
         variables["LAMPLIGHTER_TEST_WINE"] = "1"
         arguments = ["tests/packaging/test_exe.py", *arguments]
     elif "--packages" in own:
         arguments = ["--timeout=1200", "tests/packaging", *arguments]
     os.chdir(ROOT)
     setup_machine.become([python, "-m", "pytest", "-q", *arguments], variables)
-
-
-def windows(*, or_skip: bool) -> None:
-    """Sets up Wine and a Windows Python. Exits where they cannot be had, which is no failure with `or_skip`."""
-    import wine
-
-    try:
-        wine.set_up()
-    except SystemExit as reason:
-        if not or_skip:
-            raise
-        say(f"{reason}\nSkipped, because this machine cannot have what Windows programs are tried with.")
-        sys.exit(0)
 
 
 def lint(python: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,7 +18,7 @@ from tray_app.core.health import Health
 from tray_app.core.said import said
 from tray_app.core.tokens import Secret
 from tray_app.engine import Engine
-from tray_app.errors import LamplighterError, Misconfigured, StoreUnavailable
+from tray_app.errors import LamplighterError, Misconfigured, StoreUnavailable, UnknownAccount
 from tray_app.events import Event
 from tray_app.history import History
 from tray_app.incidents import Incidents, NeverQuiet
@@ -233,7 +234,8 @@ class Applet:
         elif event.facts["state"] != "started":
             self.incidents.sign_in_ended(name)
         if event.kind != "gone":
-            notice(self, self.engine.keeper(name), event, self.world.clock.now())
+            with suppress(UnknownAccount):  # a sign-in may begin in the moment in which its account goes
+                notice(self, self.engine.keeper(name), event, self.world.clock.now())
         if self._update is None:  # several events of one moment are one update
             self._update = self._loop.call_later(0.01, self._show)
 

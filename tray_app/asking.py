@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tray_app.oauth.look import Look
 
 T = TypeVar("T")
+LOOK_SECONDS = 5.0
+"""How often it is looked for changes where no applet tells of them."""
 
 
 def sign_out(account: str) -> str | None:
@@ -66,13 +68,17 @@ def token(account: str, min_ttl: int, *, wait: bool) -> dict[str, Any]:
         return applet.ask("GET", applet.account(account, f"token?min_ttl={min_ttl}&wait={int(wait)}"))
     from tray_app.agent.server import token_json
 
-    async def act(engine: Engine) -> tuple[TokenSet, Kept]:
-        return await engine.token(account, timedelta(seconds=min_ttl), wait=wait), engine.keeper(account)
+    kept: list[Kept] = []
 
-    tokens, kept = here(act, for_tokens=True)
-    if (lost := _lost(kept)) is not None:  # the access token is good all the same
-        sys.stderr.write(f"lamplighter: {lost}\n")
-    return token_json(tokens)
+    async def act(engine: Engine) -> TokenSet:
+        kept.append(engine.keeper(account))
+        return await engine.token(account, timedelta(seconds=min_ttl), wait=wait)
+
+    try:
+        return token_json(here(act, for_tokens=True))
+    finally:  # whether or not it lives long enough, it is the newest
+        for lost in filter(None, map(_lost, kept)):
+            sys.stderr.write(f"lamplighter: {lost}\n")
 
 
 def _lost(kept: Kept) -> StoreUnavailable | None:
@@ -85,22 +91,12 @@ def _lost(kept: Kept) -> StoreUnavailable | None:
 
 
 def set_client_secret(account: str, secret: Secret) -> str:
-    """Keeps the account's client secret; says in words where. Raises `LamplighterError`."""
+    """Keeps the account's client secret; returns the store's name. Raises `LamplighterError`."""
     applet = AgentClient(places().socket)
-    if not applet.alive():
-        here(lambda engine: engine.set_client_secret(account, secret), for_tokens=True)
-        return "in the keyring"
-    applet.ask("POST", applet.account(account, "secret"), {"client_secret": secret.reveal()})
-    if places().named_socket is not None:
-        return "with the applet behind that socket"
-    from tray_app import config
-
-    is_kept = config.load(places().config_file).store != "memory"
-    return (
-        "in the keyring"
-        if is_kept
-        else 'in the applet\'s memory and ends with it: the configuration says store = "memory"'
-    )
+    if applet.alive():
+        body = {"client_secret": secret.reveal()}
+        return str(applet.ask("POST", applet.account(account, "secret"), body)["store"])
+    return here(lambda engine: engine.set_client_secret(account, secret), for_tokens=True)
 
 
 def look(account: Account) -> Look:
@@ -143,6 +139,23 @@ def status() -> dict[str, Any]:
     """The whole of `status --json`. Raises `LamplighterError`."""
     applet = AgentClient(places().socket)
     return applet.ask("GET", "/v1/status") if applet.alive() else here(_status)
+
+
+def watch(tell: Callable[[list[dict[str, Any]]], None]) -> None:
+    """Tells every few seconds how the accounts are, until an applet runs that can be asked for each change.
+
+    Raises `LamplighterError`.
+    """
+    applet = AgentClient(places().socket)
+
+    async def act(engine: Engine) -> None:
+        while not applet.alive():
+            tell(engine.status_json(running=False)["accounts"])
+            await asyncio.sleep(LOOK_SECONDS)
+            await engine.load()
+
+    if not applet.alive():
+        here(act)
 
 
 def watched_accounts() -> frozenset[str]:

@@ -114,8 +114,10 @@ class Engine:
 
     async def _take_up(self, account: Account) -> None:
         keeper = kept_of(account, self._parts, self._configuration.retry, self._changed)
-        await keeper.load()
-        self._keepers[account.name] = keeper  # not before: nobody shall find it signed out because it was not read yet
+        try:
+            await keeper.load()
+        finally:  # not before: nobody shall find it signed out for want of a look
+            self._keepers[account.name] = keeper
 
     # -- what is known
 
@@ -183,8 +185,8 @@ class Engine:
         await self._kept(name)
         self.sign_ins.answer(name, text, bare=bare)
 
-    async def set_client_secret(self, name: str, secret: Secret | None) -> None:
-        """Keeps the account's client secret; a provider that refused the one before is asked again at once.
+    async def set_client_secret(self, name: str, secret: Secret | None) -> str:
+        """Keeps the account's client secret, and returns where; a provider that refused the last is asked at once.
 
         Raises `UnknownAccount`, `StoreUnavailable`.
         """
@@ -193,6 +195,7 @@ class Engine:
             raise keeper.hands_out_none()
         await self._parts.store.set_client_secret(name, secret)
         keeper.configure(keeper.account, keeper.retry, anew=True)
+        return self._configuration.store
 
     async def forget(self, name: str) -> None:
         """Lets go of all that is kept of an account's client. Raises `LamplighterError`."""
@@ -234,7 +237,7 @@ class Engine:
 
     async def _kept(self, name: str) -> Kept:
         """As `keeper`, but waits for an account of a new configuration that is still being read."""
-        if name not in self._keepers:
+        if name not in self._keepers and name in self._configuration.accounts:
             async with self._taking_up:
                 pass
         return self.keeper(name)

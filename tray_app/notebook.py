@@ -12,7 +12,7 @@ from tray_app.core.notes import facts_of, moment_in
 from tray_app.core.plan import next_due
 from tray_app.core.record import Record
 from tray_app.core.tokens import TokenSet
-from tray_app.core.words import when
+from tray_app.core.words import clock_time
 from tray_app.log import LOG
 from tray_app.ports import Facts
 
@@ -101,14 +101,16 @@ def log_change(account: Account, before: Record, after: Record, now: datetime, l
     if again and logged in {None, health}:
         return health  # its first line tells that it is retried
     if failure is not None:
-        then = f"trying again at {when(after.retry_at, now)}" if after.retry_at else f"lamplighter login {account.name}"
+        then = (
+            f"trying again at {clock_time(after.retry_at)}" if after.retry_at else f"lamplighter login {account.name}"
+        )
         if health is Health.SIGN_IN_NEEDED and failure.kind is FailureKind.MISCONFIGURED:
             then = f"mend accounts.{account.name} in the configuration, then: lamplighter refresh {account.name}"
         LOG.warning("%s: %s, attempt %d: %s; %s", account.name, health, after.attempts, failure.message, then)
     elif after.tokens is not None and after.tokens != before.tokens:
         due = next_due(after, account.bound_to, account.policy)
         LOG.info(
-            "%s: %s; next refresh at %s", account.name, health, when(due, now) if due else "no time: no refresh token"
+            "%s: %s; next refresh at %s", account.name, health, clock_time(due) if due else "no time: no refresh token"
         )
     elif before.tokens is not None and after.tokens is None:
         LOG.info("%s: signed out", account.name)

@@ -9,8 +9,11 @@ from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.health import Health, health_of
 from tray_app.core.record import Record
 from tray_app.core.said import joined, said
-from tray_app.core.words import when
+from tray_app.core.words import clock_time, day
 from tray_app.errors import LamplighterError, Misconfigured, SignInNeeded, StoreUnavailable, Unavailable
+
+_NEAR = timedelta(hours=12)
+"""So far ahead a time of day tells the day as well."""
 
 
 def no_token(account: Account, record: Record, now: datetime) -> LamplighterError:
@@ -42,5 +45,11 @@ def error_of(name: str, failure: Failure, retry_at: datetime | None) -> Lampligh
         case FailureKind.STORE:
             return StoreUnavailable(what, reason=failure.code or "broken")
         case _:
-            again = said("Trying again at {time}", time=when(retry_at, failure.at)) if retry_at else ""
-            return Unavailable(what, again, retry_at)
+            return Unavailable(what, _again(retry_at, failure.at) if retry_at else "", retry_at)
+
+
+def _again(at: datetime, now: datetime) -> str:
+    time = clock_time(at)
+    if at - now < _NEAR:
+        return said("Trying again at {time}", time=time)
+    return said("Trying again on {day} at {time}", day=day(at, now), time=time)

@@ -253,7 +253,7 @@ def test_a_secret_in_memory_is_not_said_to_be_in_the_keyring(keyless: Lamplighte
         found = keyless.feed("canary-secret", "secret", "set", "work")
 
     assert found.code == 0, found
-    assert "memory and ends with it" in found.err
+    assert "in the memory of the applet, and ends with it" in found.err
 
 
 def test_without_a_keyring_a_secret_is_kept_nowhere(keyless: Lamplighter, provider: Provider) -> None:

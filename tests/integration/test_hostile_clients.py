@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import resource
 import socket
@@ -87,6 +88,18 @@ def test_endless_headers_end(agent: Lamplighter) -> None:
         with pytest.raises(OSError, match=r"Broken pipe|reset"):  # noqa: PT012 - it goes on until it is stopped
             for _ in range(10_000):
                 connected.sendall(b"X: " + b"x" * 100 + b"\r\n")
+
+
+@pytest.mark.parametrize(("sent", "status"), [(b"no HTTP at all\r\n\r\n", 400), (b"GET /" + b"a" * 70_000, 431)])
+def test_what_is_no_request_is_answered_as_one_that_is_not_understood(
+    agent: Lamplighter, sent: bytes, status: int
+) -> None:
+    with agent.connect() as connected:
+        connected.sendall(sent)
+        head, _, body = b"".join(iter(lambda: connected.recv(65536), b"")).partition(b"\r\n\r\n")
+
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert json.loads(body)["error"] == "invalid_request"
 
 
 def test_a_reader_that_never_reads_is_not_answered_for_ever(agent: Lamplighter) -> None:

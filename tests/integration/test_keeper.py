@@ -34,6 +34,7 @@ class FailingStore(MemoryStore):
         super().__init__()
         self.reads = self.writes = True
         self.asked = 0
+        self.is_read = asyncio.Event()
         self.go_on = asyncio.Event()
         self.go_on.set()
 
@@ -43,6 +44,7 @@ class FailingStore(MemoryStore):
             raise StoreUnavailable("the keyring is locked", "Unlock it", reason="locked")
 
     async def load(self, account):
+        self.is_read.set()
         await self.go_on.wait()
         self._may(self.reads)
         return await super().load(account)
@@ -290,7 +292,9 @@ async def test_an_account_that_is_taken_up_is_never_found_signed_out_before_its_
     world.store.go_on.clear()
     applying = asyncio.create_task(engine.apply(Configuration({"work": world.account})))
     asking = asyncio.create_task(engine.token("work"))
-    await asyncio.sleep(0.01)
+    await world.store.is_read.wait()
+    with pytest.raises(UnknownAccount):  # while another one is waited for
+        await engine.token("home")
 
     assert not asking.done()
     assert engine.statuses() == []
@@ -300,8 +304,6 @@ async def test_an_account_that_is_taken_up_is_never_found_signed_out_before_its_
     assert await asking == world.store._tokens["work"]
     assert [status.health for status in engine.statuses()] == [Health.FRESH]
     await applying
-    with pytest.raises(UnknownAccount):
-        await engine.token("home")
     await engine.stop()
 
 

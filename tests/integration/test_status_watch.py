@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.integration.hostile_server import json_response
 from tests.integration.lamplighter_process import BOUND, COMMAND, Lamplighter, Provider, Running
-from tests.keyring_session import eventually
+from tests.keyring_session import KeyringSession, eventually
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="only where there are pseudo-terminals")
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
@@ -136,27 +137,49 @@ def test_a_program_gets_an_object_at_each_change(applet: Running, lamplighter: L
     assert watching.wait().code == 130
 
 
-def test_without_an_applet_it_looks_for_itself_until_one_runs(lamplighter: Lamplighter, provider: Provider) -> None:
+@pytest.fixture
+def quick_looks(tmp_path: Path, lamplighter: Lamplighter) -> None:
+    """Looks ten times a second, without an applet."""
+    (tmp_path / "sitecustomize.py").write_text("import tray_app.asking\ntray_app.asking.LOOK_SECONDS = 0.1\n")
+    lamplighter.environment["PYTHONPATH"] = str(tmp_path)
+
+
+@pytest.mark.usefixtures("quick_looks")
+def test_without_an_applet_it_looks_for_itself_until_one_runs(
+    lamplighter: Lamplighter, provider: Provider, keyring: KeyringSession
+) -> None:
     lamplighter.given(provider)
     watching = lamplighter.start("status", "--watch")
     assert watching.line() == "work: fresh, 59 min left"
+    keyring.lock()
+    try:
+        eventually(lambda: lamplighter.account()["last_error"])  # and a dozen looks of the other meanwhile
+    finally:
+        keyring.unlock()
     assert lamplighter.run("logout", "work").code == 0
-    assert watching.line() == "work: signed out"
+    lines = [watching.line()]
+    while lines[-1] != "work: signed out":
+        lines.append(watching.line())
     with lamplighter.applet():
         assert watching.line() == "work: signed out"
     done = watching.wait()
 
+    assert len(lines) <= 3  # that the keyring is locked, that it is not, and that it is over: each once
     assert done.code == 0
     assert "no applet is running, so nothing is refreshed" in done.err
     assert "the applet has ended" in done.err
 
 
-def test_a_terminal_without_an_applet_ends_when_the_person_says(lamplighter: Lamplighter, provider: Provider) -> None:
+@pytest.mark.usefixtures("quick_looks")
+def test_a_terminal_without_an_applet_shows_each_change_and_ends_when_the_person_says(
+    lamplighter: Lamplighter, provider: Provider
+) -> None:
     lamplighter.given(provider)
     terminal = Terminal(lamplighter)
     with contextlib.closing(terminal):
         eventually(lambda: terminal.shows("work: fresh, 59 min left"))
-        assert terminal.shows(HIDE_CURSOR)
+        assert lamplighter.run("logout", "work").code == 0
+        eventually(lambda: terminal.shows("work: signed out"))
         terminal.process.send_signal(signal.SIGINT)
 
         code, said = terminal.ended()

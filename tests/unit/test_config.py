@@ -34,6 +34,10 @@ first = "2s"
 limit = "10m"
 """
 
+MANY = "".join(
+    f'[accounts.a{number}]\nissuer = "https://a.example"\nclient_id = "c"\nscopes = []\n\n' for number in range(1000)
+)
+
 
 def account(line, *, start='issuer = "https://a.example"\nclient_id = "c"'):
     return f"[accounts.work]\n{start}\n{line}\n"
@@ -91,6 +95,12 @@ def test_no_file_is_no_error(tmp_path):
         pytest.param(account('on_refresh = ["""\nbogus = 3\n"""]\nbogus = 3'), ["line 7"], id="a key in a text"),
         pytest.param(account("") + "accounts.home.bogus = 3", ["accounts.work"], id="a key of another table"),
         pytest.param("accounts.work.bogus = 3", ["line 1", "`bogus`"], id="a dotted key"),
+        pytest.param(
+            '[accounts.scopes]\nissuer = "https://a.example"\nclient_id = "c"\nscopes = 7',
+            ["line 4", "`scopes`"],
+            id="an account that is called like a key",
+        ),
+        pytest.param(MANY + "[issuer]\n", ["line 5001", "`issuer`"], id="a table after many"),
         pytest.param("[accounts]\n\nwork.bogus = 3", ["line 3", "`bogus`"], id="a dotted key in a table"),
         pytest.param('[accounts]\n"a.b".c = 1\n"a".b = 1', ["line 2", "`c`"], id="a dot in a name"),
         pytest.param(account('refresh_before = "\u0661\u0660s"'), ["line 4", '"50m"'], id="digits of another script"),
@@ -151,8 +161,13 @@ def test_a_fifo_or_a_folder_in_its_place_is_told_and_does_not_hang(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"\n\xff", "line 2: not UTF-8"), (b"a" * 1_000_001, "1 MB"), (b"a=" + b"[" * 5000, "deep|line")],
-    ids=["latin-1", "too large", "nested deeply"],
+    [
+        (b"\n\xff", "line 2: not UTF-8"),
+        (b"a" * 1_000_001, "1 MB"),
+        (b"a=" + b"[" * 5000, "deep|line"),
+        (b"a=" + b"1" * 5000, "number"),
+    ],
+    ids=["latin-1", "too large", "nested deeply", "a long number"],
 )
 def test_a_file_that_is_no_text_of_ours_is_told(tmp_path, content, said):
     path = tmp_path / "config.toml"

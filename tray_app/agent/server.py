@@ -46,8 +46,8 @@ class Source(Protocol):
     async def answer(self, name: str, text: str, *, bare: bool) -> None:
         """Hands what a person has pasted to the open sign-in."""
 
-    async def set_client_secret(self, name: str, secret: Secret | None) -> None:
-        """Keeps a client secret."""
+    async def set_client_secret(self, name: str, secret: Secret | None) -> str:
+        """Keeps a client secret, and returns where."""
 
     async def forget(self, name: str) -> None:
         """Lets go of what is kept of the account's client."""
@@ -179,7 +179,8 @@ class Agent:
             case "answer":
                 await self._source.answer(name, text_in(body, "answer"), bare=True)
             case "secret":
-                await self._source.set_client_secret(name, Secret(text_in(body, "client_secret")))
+                secret = Secret(text_in(body, "client_secret"))
+                return _json(200, {"store": await self._source.set_client_secret(name, secret)})
             case _:
                 await self._source.forget(name)
         return _json(200, {})

@@ -10,6 +10,11 @@ from tray_app import asking
 from tray_app.commands.terminal import ACCOUNT
 from tray_app.core.tokens import Secret
 
+WORDS = {
+    "keyring": "in the keyring",
+    "memory": 'in the memory of the applet, and ends with it: the configuration says store = "memory"',
+}
+
 
 @click.group("secret")
 def secret() -> None:
@@ -27,5 +32,5 @@ def set_secret(account: str) -> None:
     text = text.strip("\r\n")
     if not text or not text.isprintable():
         raise click.UsageError("There is no client secret in what was read: one line is wanted.")
-    where = asking.set_client_secret(account, Secret(text))
+    where = WORDS[asking.set_client_secret(account, Secret(text))]
     click.echo(f"lamplighter: {account}: the client secret is {where}", err=True)

@@ -7,7 +7,8 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -22,25 +23,23 @@ from tray_app.commands.status import COLOURS, line_of, now
 from tray_app.commands.terminal import say
 from tray_app.core.failure import plain
 from tray_app.core.health import Health
-from tray_app.errors import NoApplet
+from tray_app.errors import LamplighterError, NoApplet
 from tray_app.paths import places
 
 SECONDS = 1.0
 """How often the time left is told anew; `span` has no smaller unit."""
-LOOK_SECONDS = 5.0
-"""How often it is looked for changes where no applet tells of them."""
 SIGTERM_CODE = 128 + signal.SIGTERM
-
-_moment = threading.Event()  # which never comes
 
 
 def follow(*, as_json: bool) -> None:
     """For a pipe: a line for every account now, and one at each change. Returns when the applet has ended."""
     watched = asking.watched_accounts()
-    for account in _changes():
-        text = json.dumps(account) if as_json else line_of(account, watched, now())
-        click.echo(text)
+
+    def tell(account: dict[str, Any]) -> None:
+        click.echo(json.dumps(account) if as_json else line_of(account, watched, now()))
         sys.stdout.flush()
+
+    _changes(tell)
     _ended()
 
 
@@ -48,7 +47,7 @@ def show(accounts: list[dict[str, Any]]) -> None:
     """For a terminal: a line for every account, kept up to date. Returns when the applet has ended."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(SIGTERM_CODE))  # the cursor is given back on every way out
     known = {account["name"]: account for account in accounts}
-    changes: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    changes: queue.SimpleQueue[dict[str, Any] | LamplighterError | None] = queue.SimpleQueue()
     threading.Thread(target=_forward, args=(changes,), daemon=True).start()
     watched = asking.watched_accounts()
     with Live(_picture(known, watched), console=Console(), auto_refresh=False) as live:
@@ -60,34 +59,41 @@ def show(accounts: list[dict[str, Any]]) -> None:
             else:
                 if change is None:
                     break
+                if isinstance(change, LamplighterError):
+                    raise change
                 known[change["name"]] = change
             live.update(_picture(known, watched), refresh=True)
     _ended()
 
 
-def _changes() -> Iterator[dict[str, Any]]:
-    """Every account, and each again when it changes, until the applet ends; one that does not run yet is waited for."""
-    applet = AgentClient(places().socket)
+def _changes(tell: Callable[[dict[str, Any]], None]) -> None:
+    """Tells every account, and each again when it changes, until the applet ends; one that is not there is waited for.
+
+    Raises `LamplighterError`.
+    """
     told: dict[str, dict[str, Any]] = {}
-    while not applet.alive():
-        for account in asking.status()["accounts"]:
-            found = account | {"refresh_due_at": None}  # nobody will, and each look draws another moment
-            if told.get(account["name"]) != found:
-                told[account["name"]] = found
-                yield account
-        _moment.wait(LOOK_SECONDS)
-    try:
-        for kind, facts in applet.events():
+
+    def tell_news(accounts: list[dict[str, Any]]) -> None:
+        for account in accounts:
+            error = account["last_error"]  # without times: nobody does what was due, and each look fails anew
+            news = account | {"refresh_due_at": None, "last_error": error and (error["kind"], error["message"])}
+            if told.get(account["name"]) != news:
+                told[account["name"]] = news
+                tell(account)
+
+    asking.watch(tell_news)
+    with suppress(NoApplet):
+        for kind, facts in AgentClient(places().socket).events():
             if kind == "health":
-                yield facts
-    except NoApplet:
-        return
+                tell(facts)
 
 
-def _forward(changes: queue.SimpleQueue[dict[str, Any] | None]) -> None:
-    for account in _changes():
-        changes.put(account)
-    changes.put(None)
+def _forward(changes: queue.SimpleQueue[dict[str, Any] | LamplighterError | None]) -> None:
+    try:
+        _changes(changes.put)
+        changes.put(None)
+    except LamplighterError as error:
+        changes.put(error)
 
 
 def _picture(accounts: dict[str, dict[str, Any]], watched: frozenset[str]) -> Table:

@@ -58,6 +58,8 @@ def parse(text: str, file: str = "config.toml") -> Configuration:
         ) from error
     except RecursionError as error:
         raise Misconfigured(f"{file}: nested too deeply", "Accounts are tables, one level below `accounts`") from error
+    except ValueError as error:
+        raise Misconfigured(f"{file}: a number is too long to be one", "No key here has a number") from error
     top = Table(document, file, "", text)
     top.known(_TOP)
     retry = top.table("retry")

@@ -14,7 +14,7 @@ from tray_app.errors import Misconfigured
 _DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _NO_KEY = "no-key-of-ours"
-_MOST_PLACES = 50
+_MOST_PLACES = 20
 
 
 class Table:
@@ -110,25 +110,30 @@ def _line_of(text: str, path: str, key: str | None) -> int | None:
     TOML has many ways to write a key, and the same word may stand in a text: the right place is the one without which
     the key is gone.
     """
+    if key and (header := _header(text, f"{path}.{key}".lstrip("."))):
+        return text.count("\n", 0, header.start()) + 1
     table = _header(text, path)
-    name = re.escape(key or path.rpartition(".")[2])
-    places = [found.span() for found in re.finditer(rf"(?<![\w-]){name}(?![\w-])", text)] if name else []
-    for start, end in sorted(places, key=lambda span: span[0] < (table or 0))[:_MOST_PLACES]:
+    begin, last = table.end() if table else 0, path.rpartition(".")[2]
+    words = re.finditer(rf"(?<![\w-]){re.escape(key or last)}(?![\w-])", text) if key or not table else ()
+    places = [(found.start() < begin, last not in _line_with(text, found.start()), *found.span()) for found in words]
+    for _, _, start, end in sorted(places)[:_MOST_PLACES]:
         try:
             without = tomllib.loads(f"{text[:start]}{_NO_KEY}{text[end:]}")
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             continue
         if not _is_in(without, path, key):
             return text.count("\n", 0, start) + 1
-    return None if table is None else text.count("\n", 0, table) + 1
+    return text.count("\n", 0, table.start()) + 1 if table else None
 
 
-def _header(text: str, path: str) -> int | None:
-    """Where the table's header is, as far as it is written plainly."""
-    for header in re.finditer(r"^[ \t]*\[([^\[\]\n]+)\]", text, re.MULTILINE):
-        if re.sub(r"[\s\"']", "", header[1]) == path:
-            return header.start()
-    return None
+def _header(text: str, path: str) -> re.Match[str] | None:
+    """The table's header, as far as it is written plainly."""
+    headers = re.finditer(r"^[ \t]*\[([^\[\]\n]+)\]", text, re.MULTILINE)
+    return next((header for header in headers if re.sub(r"[\s\"']", "", header[1]) == path), None)
+
+
+def _line_with(text: str, position: int) -> str:
+    return text[text.rfind("\n", 0, position) + 1 :].partition("\n")[0]
 
 
 def _is_in(table: dict[str, Any], path: str, key: str | None) -> bool:

@@ -16,7 +16,7 @@ HEALTH_IN_WORDS = {
     Health.SIGNED_OUT: said("signed out"),
 }
 
-_HALF_A_DAY = timedelta(hours=12)
+
 _MONTHS = (
     said("Jan"), said("Feb"), said("Mar"), said("Apr"), said("May"), said("Jun"),
     said("Jul"), said("Aug"), said("Sep"), said("Oct"), said("Nov"), said("Dec"),
@@ -38,12 +38,6 @@ def span(time: timedelta) -> str:
 def clock_time(moment: datetime) -> str:
     """The moment as a local time of day, to the second where it is near: "14:05:09"."""
     return moment.astimezone().strftime("%H:%M:%S")
-
-
-def when(moment: datetime, now: datetime) -> str:
-    """As `clock_time`; with the day where that is not told by the time: "12 Dec, 14:05:09"."""
-    time = clock_time(moment)
-    return time if moment - now < _HALF_A_DAY else joined(", ", (day(moment, now), time))
 
 
 def day(moment: datetime, now: datetime) -> str:
