@@ -13,7 +13,7 @@ from typing import Any
 from tray_app._version import __version__
 from tray_app.after_refresh import run_command
 from tray_app.claude_code.account import Watched, is_watched
-from tray_app.core.account import Account, Configuration
+from tray_app.core.account import Configuration
 from tray_app.core.health import Health, worst
 from tray_app.core.said import said
 from tray_app.core.status import AccountStatus
@@ -99,25 +99,22 @@ class Engine:
     async def apply(self, configuration: Configuration) -> None:
         """Takes up a changed configuration: accounts come, go and change; tokens stay where they are."""
         async with self._taking_up:
-            before, self._configuration = self._configuration, configuration
             self.configuration_error = None
-            if configuration.store != before.store:
-                self._parts = self._make_parts(configuration)
-                await self._drop(set(self._keepers))
-            await self._drop({name for name, kept in self._keepers.items() if not is_same(kept, configuration)})
-            for keeper in self._keepers.values():
-                keeper.configure(configuration.accounts[keeper.account.name], configuration.retry)
-            new = [account for name, account in configuration.accounts.items() if name not in self._keepers]
-            await asyncio.gather(*map(self._take_up, new))
+            stay = {name for name, kept in self._keepers.items() if is_same(kept, configuration)}
+            if configuration.store != self._configuration.store:
+                self._parts, stay = self._make_parts(configuration), set()
+            for name in stay:
+                self._keepers[name].configure(configuration.accounts[name], configuration.retry)
+            new = {
+                name: kept_of(account, self._parts, configuration.retry, self._changed)
+                for name, account in configuration.accounts.items()
+                if name not in stay
+            }
+            await asyncio.gather(*(keeper.load() for keeper in new.values()))  # first: else they look signed out
+            self._configuration = configuration
+            await self._exchange(self._keepers.keys() - stay, new)
         LOG.info("configuration: %d accounts", len(configuration.accounts))
         self.replan()
-
-    async def _take_up(self, account: Account) -> None:
-        keeper = kept_of(account, self._parts, self._configuration.retry, self._changed)
-        try:
-            await keeper.load()
-        finally:  # not before: nobody shall find it signed out for want of a look
-            self._keepers[account.name] = keeper
 
     # -- what is known
 
@@ -237,7 +234,7 @@ class Engine:
 
     async def _kept(self, name: str) -> Kept:
         """As `keeper`, but waits for an account of a new configuration that is still being read."""
-        if name not in self._keepers and name in self._configuration.accounts:
+        if name not in self._keepers:
             async with self._taking_up:
                 pass
         return self.keeper(name)
@@ -291,10 +288,11 @@ class Engine:
         self._told[keeper.account.name] = status
         self.events.tell(Event("health", status.as_json()))
 
-    async def _drop(self, names: set[str]) -> None:
-        for name in names:
-            await self.sign_ins.cancel(name)
+    async def _exchange(self, gone: set[str], new: dict[str, Kept]) -> None:
+        await asyncio.gather(*map(self.sign_ins.cancel, gone))
+        for name in gone:
             self.events.tell(Event("gone", {"name": name}))  # while whoever listens can still ask about it
             keeper = self._keepers.pop(name)
             self._told.pop(name, None)
             self._start(keeper.settle(for_good=True))  # not waited for: a slow provider must not hold up the rest
+        self._keepers.update(new)

@@ -33,6 +33,9 @@ SPREAD = timedelta(seconds=1)
 FORGIVEN = timedelta(minutes=1)
 """Providers that rotate and forgive a lost answer do so for about as long (the usual grace period: 30 to 60 s)."""
 
+COMING_BACK = timedelta(seconds=10)
+"""How long an ending waits for a network: what a wireless one needs to join another access point."""
+
 
 class Keeper(Known):
     """Keeps one account fresh. Belongs to the event loop's thread."""
@@ -146,12 +149,18 @@ class Keeper(Known):
         """Returns when no refresh is under way any more, and what the store refused before was offered to it again.
 
         `for_good`: nobody will ask soon again. An answer that was just lost is then asked for once more: a provider
-        that forgives takes the old refresh token for about a minute, and the next start may be tomorrow.
+        that forgives takes the old refresh token for about a minute, and the next start may be tomorrow. The network
+        that took the answer along may need `COMING_BACK` for its return.
         """
         if self._flight is not None:
             await asyncio.wait({self._flight})
-        if for_good and self._lost is not None and self._lost == self.record.tokens and self._has_just_failed():
+        until = self._now() + COMING_BACK
+        while for_good and self._lost is not None and self._lost == self.record.tokens and self._has_just_failed():
             await self.attempt(forced=True)
+            failure = self.record.failure
+            if failure is None or not failure.offline or not self._now() < until:
+                break
+            await asyncio.sleep(SPREAD.total_seconds())
         if self.record.unsaved:
             async with self._parts.lock.held(self.account.name):
                 await self._save_again()

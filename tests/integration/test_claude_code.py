@@ -173,7 +173,7 @@ def test_a_file_that_cannot_be_read_is_not_an_absent_one(watching: Lamplighter, 
 
 def test_an_account_may_become_a_watched_one_and_back(watching: Lamplighter, claude: Claude) -> None:
     claude.signed_in(days=9)
-    usual = '[accounts.code]\nissuer = "https://login.example"\nclient_id = "c"\n'
+    usual = 'store = "memory"\n[accounts.code]\nissuer = "https://login.example"\nclient_id = "c"\n'
     with watching.applet():
         watching.until_health("fresh", "code")
         watching.configure(usual)
