@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -117,6 +118,12 @@ class KeyringSession:
         with self.daemon.stdin:
             self.daemon.stdin.write(PASSWORD.encode() if unlocked else b"")
         eventually(lambda: "boolean true" in self._ask_bus("NameHasOwner", "string:org.freedesktop.secrets"))
+
+    def start_again_if_it_died(self) -> None:
+        """A gnome-keyring that crashes, as it was seen to do once, costs its test, and not all those after it."""
+        if self.daemon is not None and self.daemon.poll() is not None:
+            logging.getLogger(__name__).warning("gnome-keyring ended by itself: %d", self.daemon.returncode)
+            self.start()
 
     def lock(self) -> None:
         """Locks the collection, as a desktop does with its screen."""

@@ -26,6 +26,7 @@ def keyring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyringSession
 
 @pytest.fixture
 def lamplighter(keyring: KeyringSession, tmp_path: Path) -> Iterator[Lamplighter]:
+    keyring.start_again_if_it_died()
     lamplighter = Lamplighter(tmp_path / "home", {**keyring.environment, "HOME": str(tmp_path)})
     try:
         yield lamplighter
