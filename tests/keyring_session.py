@@ -155,9 +155,11 @@ class KeyringSession:
         self.daemon.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """It goes on where it was."""
+        """It goes on where it was. It now and then dies of what has become of its clients meanwhile, and starts again."""
         assert self.daemon is not None
         self.daemon.send_signal(signal.SIGCONT)
+        self._send("org.freedesktop.secrets", "/", "org.freedesktop.DBus.Peer.Ping")  # answered after what came before
+        self.start_again_if_it_died()
 
     def kill(self) -> None:
         """The keyring dies; the bus stays."""

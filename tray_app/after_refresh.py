@@ -42,6 +42,7 @@ async def run_command(account: Account) -> None:
         code = await asyncio.wait_for(process.wait(), SECONDS)
     except TimeoutError:
         _end(process)
+        await process.wait()
         LOG.warning("%s: on_refresh took more than %d s and was ended", account.name, SECONDS)
     else:
         if code:
