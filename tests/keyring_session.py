@@ -119,11 +119,13 @@ class KeyringSession:
             self.daemon.stdin.write(PASSWORD.encode() if unlocked else b"")
         eventually(lambda: "boolean true" in self._ask_bus("NameHasOwner", "string:org.freedesktop.secrets"))
 
-    def start_again_if_it_died(self) -> None:
-        """A gnome-keyring that crashes, as it was seen to do once, costs its test, and not all those after it."""
-        if self.daemon is not None and self.daemon.poll() is not None:
-            logging.getLogger(__name__).warning("gnome-keyring ended by itself: %d", self.daemon.returncode)
-            self.start()
+    def start_again_if_it_died(self) -> bool:
+        """A gnome-keyring that crashes costs at most its test, not all those after it."""
+        if self.daemon is None or self.daemon.poll() is None:
+            return False
+        logging.getLogger(__name__).warning("gnome-keyring ended by itself: %d", self.daemon.returncode)
+        self.start()
+        return True
 
     def lock(self) -> None:
         """Locks the collection, as a desktop does with its screen."""
@@ -155,7 +157,7 @@ class KeyringSession:
         self.daemon.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """It goes on where it was. It now and then dies of what has become of its clients meanwhile, and starts again."""
+        """It goes on where it was; now and then it dies of what has become of its clients, and is started again."""
         assert self.daemon is not None
         self.daemon.send_signal(signal.SIGCONT)
         self._send("org.freedesktop.secrets", "/", "org.freedesktop.DBus.Peer.Ping")  # answered after what came before
