@@ -40,12 +40,18 @@ def _sum(counter: Counter[str]) -> int:
 
 
 def _causes(counter: Counter[str], years: int) -> str:
-    return "; ".join(f"{name} {number / years:.2f}" for name, number in counter.most_common()) or "none"
+    return "; ".join(f"{name} {_rate(number / years)}" for name, number in counter.most_common()) or "none"
+
+
+def _rate(number: float) -> str:
+    return f"{number:.2f}" if number >= 0.01 else f"{number:.4f}"
 
 
 def _needless(counts: Counts) -> str:
     return (
-        f"{_sum(counts.needless)} ({_sum(counts.needless) / counts.years:.2f} a year)" if counts.needless else "**0**"
+        f"{_sum(counts.needless)} ({_rate(_sum(counts.needless) / counts.years)} a year)"
+        if counts.needless
+        else "**0**"
     )
 
 
