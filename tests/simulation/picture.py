@@ -7,6 +7,7 @@ from xml.sax.saxutils import escape
 
 from tests.simulation.counts import Counts
 from tests.simulation.fleet import CAPACITY, Fleet
+from tests.simulation.table import rate
 
 OURS, OTHERS, INK, FAINT = "#e0a100", "#8a94a3", "#24292f", "#d0d7de"
 WIDTH, NAMES = 760, 110
@@ -16,7 +17,7 @@ _FONT = 'font-family="system-ui,sans-serif" font-size="13"'
 def years(tally: dict[str, Counts]) -> str:
     """Bars: needless sign-ins, requests answered, and how soon a network's return is followed by a fresh token."""
     panels: list[tuple[str, Callable[[Counts], float], Callable[[float], str]]] = [
-        ("needless sign-ins a year", lambda one: sum(one.needless.values()) / one.years, lambda value: f"{value:.1f}"),
+        ("needless sign-ins a year", lambda one: sum(one.needless.values()) / one.years, rate),
         ("token requests answered", lambda one: one.answered / max(one.asked, 1), lambda value: f"{value:.3%}"),
         ("fresh 30 s after the network", _within_30, lambda value: f"{value:.0%}"),
     ]

@@ -35,23 +35,22 @@ def held(tally: dict[str, Counts]) -> str:
     )
 
 
+def rate(number: float) -> str:
+    """How often in a year; what is rare is not rounded to never."""
+    return f"{number:.2f}" if number >= 0.01 or not number else f"{number:.4f}"
+
+
 def _sum(counter: Counter[str]) -> int:
     return sum(counter.values())
 
 
 def _causes(counter: Counter[str], years: int) -> str:
-    return "; ".join(f"{name} {_rate(number / years)}" for name, number in counter.most_common()) or "none"
-
-
-def _rate(number: float) -> str:
-    return f"{number:.2f}" if number >= 0.01 else f"{number:.4f}"
+    return "; ".join(f"{name} {rate(number / years)}" for name, number in counter.most_common()) or "none"
 
 
 def _needless(counts: Counts) -> str:
     return (
-        f"{_sum(counts.needless)} ({_rate(_sum(counts.needless) / counts.years)} a year)"
-        if counts.needless
-        else "**0**"
+        f"{_sum(counts.needless)} ({rate(_sum(counts.needless) / counts.years)} a year)" if counts.needless else "**0**"
     )
 
 
