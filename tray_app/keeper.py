@@ -204,8 +204,10 @@ class Keeper(Known):
         if not self._is_due(mine) and (adopted or not forced):
             return
         facts = self.notebook.facts()
-        if unread is not None and (is_overtaken(seen, facts) or self._is_over(facts)):
-            self._store_failed(mine, unread)  # only the store has what may be sent
+        if unread is not None and (
+            is_overtaken(seen, facts) or self._is_over(facts) or not self._parts.lock.is_first()
+        ):  # only the store has what may be sent, or whoever will live longer than this process sends it
+            self._store_failed(mine, unread)
             self._not_before = self.record.retry_at
             return
         await self._ask_provider(mine.tokens)

@@ -103,6 +103,9 @@ class RefreshLock(Protocol):
     def is_claimed(self, account: str) -> bool:
         """Whether another living process has newer tokens than the store."""
 
+    def is_first(self) -> bool:
+        """Whether no other living process has looked after accounts for longer; from then on it stays so."""
+
 
 class Facts(Protocol):
     """What is known of accounts apart from their tokens; holds no secret."""

@@ -125,6 +125,9 @@ class Lock:
     def is_claimed(self, account: str) -> bool:
         return self._process.machine.locks.get(f"{account}.newer", self._process) is not self._process
 
+    def is_first(self) -> bool:
+        return self._process.machine.locks.setdefault("first", self._process) is self._process
+
 
 class Held:
     """One hold of a lock."""

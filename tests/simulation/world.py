@@ -76,7 +76,7 @@ class Machine:
         self.life = life
         self.counts = counts
         self.server = AuthorizationServer(life.rules, self.reach)
-        self.server.kept_out = self.kept_out
+        self.server.kept_out, self.server.reachable_anew = self.kept_out, self.reach_anew
         self.trace: list[tuple[float, Callable[[Any], None], Any]] = []
         """What will happen, the last first."""
         self.faults = list(reversed(life.faults))
@@ -94,7 +94,7 @@ class Machine:
         self._slept = self._fell_asleep = 0.0
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._number = 0
-        self._reachable, self._locked, self._usable = Times(), Times(), Times()
+        self._reachable, self._askable, self._locked, self._usable = Times(), Times(), Times(), Times()
         self._wall: tuple[float, float, datetime] = (-1.0, 0.0, BEGAN)
 
     # -- time
@@ -188,6 +188,7 @@ class Machine:
         self.keyring_open = is_open
         self._locked.note(self.now, is_so=not is_open)
         self._note_usable()
+        self._note_reach()
 
     def locked(self, since: float, until: float) -> bool:
         """Whether the keyring was locked all that time."""
@@ -248,8 +249,13 @@ class Machine:
         """The longest and the whole time within these moments in which the provider could be reached."""
         return self._reachable.within(since, min(until, self.now))
 
+    def reach_anew(self, since: float, until: float) -> tuple[float, float]:
+        """The same for a process that has no more than the keyring holds."""
+        return self._askable.within(since, min(until, self.now))
+
     def _note_reach(self) -> None:
         self._reachable.note(self.now, is_so=self.can_reach())
+        self._askable.note(self.now, is_so=self.keyring_open and self.can_reach())
 
     def _note_usable(self) -> None:
         self._usable.note(self.now, is_so=self.awake and self.keyring_open)

@@ -33,6 +33,7 @@ class FileLock:
         # Tasks of this process queue here, in order; only the first of them looks at the kernel's lock.
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._claims: dict[str, KernelLock] = {}
+        self._first = KernelLock(folder / "first")
 
     @asynccontextmanager
     async def held(self, account: str) -> AsyncIterator[None]:
@@ -73,6 +74,13 @@ class FileLock:
         is_free = claim.try_acquire()
         claim.release()
         return not is_free
+
+    def is_first(self) -> bool:
+        """Whether no other living process has looked after accounts for longer; from then on it stays so."""
+        try:
+            return self._first.try_acquire()
+        except StoreUnavailable:
+            return True  # nor can another one have it, nor any account's lock
 
     def _claim_of(self, account: str) -> KernelLock:
         return KernelLock(self._folder / f"{account}.newer")
