@@ -538,6 +538,25 @@ async def test_after_a_sign_in_elsewhere_the_tokens_of_before_are_not_sent_while
     assert keeper.health is Health.FRESH
 
 
+async def test_under_a_locked_store_only_the_process_that_was_there_first_refreshes(world):
+    keeper, other = await world.signed_in(), world.of_another_process()
+    assert world.parts.lock.is_first()
+    await other.load()
+    world.store.reads = world.store.writes = False
+    world.clock.pass_by(minutes=55)
+    await other.attend()  # it may end before the store takes anything again
+    asked, failure = list(world.provider.seen), other.record.failure
+    await keeper.attend()
+    world.clock.pass_by(minutes=5)
+    await other.settle(for_good=True)
+    world.store.reads = world.store.writes = True
+    await keeper.attend()
+
+    assert asked == []
+    assert failure.kind is FailureKind.STORE
+    assert (world.provider.seen, world.held(), keeper.health) == (["R0"], "R1", Health.FRESH)
+
+
 async def test_what_a_damaged_note_says_of_the_sign_in_stops_nothing(world):
     keeper = await world.signed_in()
     world.store.writes = False

@@ -250,6 +250,26 @@ def test_grace_that_could_have_been_used_is_held_against_the_program(longest, ne
     assert lenient.blames(71.0)[0] is needless
 
 
+@pytest.mark.parametrize(("opens", "needless"), [(None, False), (45.0, False), (20.0, True)])
+def test_grace_that_a_locked_keyring_kept_a_new_process_from_is_not(opens, needless):
+    """`opens`: seconds after the request whose answer the process did not live to see."""
+    machine = Machine(scene(rules=GRACE), Counts())
+    machine.wake()
+    machine.set_network("up")
+    machine.set_keyring(is_open=False)
+    machine.spawn()
+    known = machine.server
+    known.sign_in(0.0)
+    if opens:
+        machine.at(10.0 + opens, lambda: machine.set_keyring(is_open=True))
+    machine.run(10.0)
+    known.refresh("R1", 10.0)[1].lost_by = "crash"
+    machine.run(100.0)
+    known.refresh("R1", 100.0)
+
+    assert known.blames(100.0)[0] is needless
+
+
 @pytest.mark.parametrize(("longest", "needless"), [(299.0, False), (300.0, True)])
 def test_an_idle_end_is_needless_where_there_was_time_to_refresh(longest, needless):
     idle = server(Rules("strict", 0.0, HOUR, 7 * 24 * HOUR, None, tells_end=False), longest)
