@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.builders import tokens
+from tests.keyring_session import eventually
 from tray_app.agent.client import AgentClient, _connected
 from tray_app.agent.errand import fetched
 from tray_app.agent.server import Agent
@@ -96,6 +97,10 @@ class Place:
             return await result if asyncio.iscoroutine(result) else result
 
         return asyncio.run_coroutine_threadsafe(done(), self._loop).result(BOUND)
+
+    def timers(self) -> int:
+        """How often the loop will wake up although nobody comes."""
+        return self.do(lambda: sum(not timer.cancelled() for timer in self._loop._scheduled))  # type: ignore[attr-defined]  # asyncio tells nobody
 
     def open(self) -> None:
         self.do(self.agent.bind, self.here.socket)
@@ -199,6 +204,16 @@ def test_those_who_come_and_say_nothing_keep_nobody_waiting(place: Place) -> Non
 
         assert place.client.ask("GET", "/v1/status", seconds=BOUND)["running"]
     assert place.client.alive()
+
+
+def test_once_all_have_gone_nothing_is_left_to_wake_it_up(place: Place) -> None:
+    with ExitStack() as silent:
+        silent.callback(_connected(place.here.socket, BOUND).close)
+        assert place.client.ask("GET", "/v1/status", seconds=BOUND)["running"]
+        while_one_is_there = place.timers()
+
+    assert while_one_is_there > 0
+    eventually(lambda: place.timers() == 0)
 
 
 def test_a_long_answer_arrives_whole_and_one_that_nobody_reads_keeps_nobody_waiting(place: Place) -> None:

@@ -111,6 +111,9 @@ class Conversations:
         """It is over."""
         self._all.discard(one)
         self._waiting.pop(one, None)
+        if not self._all and self._timer is not None:  # an idle lamp is not woken for nobody
+            self._timer.cancel()
+            self._timer = None
 
     def _let_go(self) -> None:
         """One timer for all: most are answered long before it, and need none of their own."""
