@@ -95,6 +95,7 @@ class Engine:
                 await asyncio.gather(*settling, *self._tasks, *self._sign_outs, return_exceptions=True)
         except TimeoutError:
             LOG.warning("a refresh was still under way when the time to end was over")
+        self._parts.lock.leave()
         self.events.close()
 
     async def apply(self, configuration: Configuration) -> None:

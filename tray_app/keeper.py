@@ -205,8 +205,10 @@ class Keeper(Known):
             return
         facts = self.notebook.facts()
         if unread is not None and (
-            is_overtaken(seen, facts) or self._is_over(facts) or not self._parts.lock.is_first()
-        ):  # only the store has what may be sent, or whoever will live longer than this process sends it
+            is_overtaken(seen, facts)
+            or self._is_over(facts)
+            or (mine.tokens != self._lost and not self._parts.lock.is_first())
+        ):  # only the store has what may be sent, or who will live longer than this process sends it
             self._store_failed(mine, unread)
             self._not_before = self.record.retry_at
             return

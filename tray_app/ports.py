@@ -104,7 +104,10 @@ class RefreshLock(Protocol):
         """Whether another living process has newer tokens than the store."""
 
     def is_first(self) -> bool:
-        """Whether no other living process has looked after accounts for longer; from then on it stays so."""
+        """Whether no other living process has looked after accounts for longer; it stays so until it leaves."""
+
+    def leave(self) -> None:
+        """Looks after accounts no longer: another process may be first."""
 
 
 class Facts(Protocol):

@@ -261,6 +261,8 @@ def test_who_was_there_first_stays_first_until_it_ends(tmp_path: Path, holding: 
     eventually(lock.is_first)
     assert lock.is_first()
     assert not FileLock(tmp_path).is_first()
+    lock.leave()
+    assert FileLock(tmp_path).is_first()
 
 
 def test_where_no_lock_can_be_had_nobody_else_was_there_first(tmp_path: Path) -> None:

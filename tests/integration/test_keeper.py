@@ -557,6 +557,30 @@ async def test_under_a_locked_store_only_the_process_that_was_there_first_refres
     assert (world.provider.seen, world.held(), keeper.health) == (["R0"], "R1", Health.FRESH)
 
 
+async def test_under_a_locked_store_its_own_lost_answer_is_asked_for_again_by_any_process(world):
+    await world.signed_in()
+    other = world.of_another_process()
+    assert world.parts.lock.is_first()
+    world.clock.pass_by(minutes=55)
+    world.provider.failures = [AnswerLost(failure(at=world.clock.time))]
+    await other.load()
+    await other.attend()
+    world.store.reads = False  # for a moment
+    await other.settle(for_good=True)
+
+    assert (world.provider.seen, world.held()) == (["R0", "R0"], "R2")
+
+
+async def test_who_keeps_accounts_fresh_was_there_first_until_it_ends(world):
+    engine = Engine(Configuration({}), lambda _configuration: world.parts, prepare=None)
+    await engine.start()
+    while_it_runs = FileLock(world.folder).is_first()
+    await engine.stop()
+
+    assert not while_it_runs
+    assert FileLock(world.folder).is_first()
+
+
 async def test_what_a_damaged_note_says_of_the_sign_in_stops_nothing(world):
     keeper = await world.signed_in()
     world.store.writes = False

@@ -128,6 +128,10 @@ class Lock:
     def is_first(self) -> bool:
         return self._process.machine.locks.setdefault("first", self._process) is self._process
 
+    def leave(self) -> None:
+        if self.is_first():
+            del self._process.machine.locks["first"]
+
 
 class Held:
     """One hold of a lock."""

@@ -11,14 +11,14 @@ the moment at which a program calls for the person:
 3. The provider ended the grant since a used refresh token came again. Where no answer to its first use reached the
    machine: unavoidable, by what kept it away (`lost answer`, or `crash` where the process died first). But under a
    period of grace NEEDLESS, if within it the provider could be reached for 30 s on end after the loss could be
-   noticed: whoever asked again in that time was saved; where the process died, only such time counts in which the
-   keyring was open, since nobody else had what could be sent. Where an answer did reach the machine, the machine had
-   a newer token and sent the older one: NEEDLESS, with one exception: the process ended before it can have been
-   stored: it was killed within a second of the answer, or, in whatever way it ended, the keyring was locked as the
-   answer came, and then open to an awake machine for less than 5 minutes (a locked one asks the person each time:
-   nobody may try more often). A secret that no keyring takes ends with its process: unavoidable, `crash`. A process
-   that ends in its own time is excused by this only if no other one lives on, which could have been told the secret:
-   else by the other's end.
+   noticed: whoever asked again in that time was saved; where the process died, only such time counts in which another
+   one lived that had been able to read the keyring. Where an answer did reach the machine, the machine had a newer
+   token and sent the older one: NEEDLESS, with one exception: the process ended before it can have been stored: it
+   was killed within a second of the answer, or, in whatever way it ended, the keyring was locked as the answer came,
+   and then open to an awake machine for less than 5 minutes (a locked one asks the person each time: nobody may try
+   more often). A secret that no keyring takes ends with its process: unavoidable, `crash`. A process that ends in its
+   own time is excused by this only if no other one lives on, which could have been told the secret: else by the
+   other's end.
 4. The provider ended the grant by its own limits (`idle`, `absolute`): unavoidable; but an `idle` end is NEEDLESS if
    between the end of the last access token and that of the grant the provider could be reached for 5 minutes on end:
    whoever keeps a sign-in alive had the time.
@@ -72,7 +72,7 @@ class Grant:
 class AuthorizationServer:
     """`reachable(since, until)` gives the longest and the whole time in which the machine could reach this server.
 
-    `reachable_anew` says the same of a process that has no more than the keyring holds.
+    `reachable_anew`: the same, of the time in which a living process had been able to read the keyring.
     """
 
     def __init__(self, rules: Rules, reachable: Callable[[float, float], tuple[float, float]]) -> None:

@@ -250,9 +250,13 @@ def test_grace_that_could_have_been_used_is_held_against_the_program(longest, ne
     assert lenient.blames(71.0)[0] is needless
 
 
-@pytest.mark.parametrize(("opens", "needless"), [(None, False), (45.0, False), (20.0, True)])
-def test_grace_that_a_locked_keyring_kept_a_new_process_from_is_not(opens, needless):
-    """`opens`: seconds after the request whose answer the process did not live to see."""
+@pytest.mark.parametrize(
+    ("open_from", "open_until", "needless"),
+    [(200.0, 200.0, False), (45.0, 200.0, False), (20.0, 200.0, True), (2.0, 8.0, True)],
+    ids=["locked all along", "open too late", "open soon", "open once, for long enough to read"],
+)
+def test_grace_that_a_locked_keyring_kept_a_new_process_from_is_not(open_from, open_until, needless):
+    """Seconds after the request whose answer the process did not live to see."""
     machine = Machine(scene(rules=GRACE), Counts())
     machine.wake()
     machine.set_network("up")
@@ -260,8 +264,8 @@ def test_grace_that_a_locked_keyring_kept_a_new_process_from_is_not(opens, needl
     machine.spawn()
     known = machine.server
     known.sign_in(0.0)
-    if opens:
-        machine.at(10.0 + opens, lambda: machine.set_keyring(is_open=True))
+    machine.at(10.0 + open_from, lambda: machine.set_keyring(is_open=True))
+    machine.at(10.0 + open_until, lambda: machine.set_keyring(is_open=False))
     machine.run(10.0)
     known.refresh("R1", 10.0)[1].lost_by = "crash"
     machine.run(100.0)

@@ -36,6 +36,8 @@ class Process:
         self.machine = machine
         self.loop = Loop(machine.monotonic)
         self.born = machine.now
+        self.could_read = machine.keyring_open
+        """The keyring was open at some moment of its life."""
         self.alive = True
         self.came: list[RefreshToken] = []
 
@@ -187,6 +189,8 @@ class Machine:
     def set_keyring(self, *, is_open: bool) -> None:
         self.keyring_open = is_open
         self._locked.note(self.now, is_so=not is_open)
+        for process in self.processes:
+            process.could_read |= is_open
         self._note_usable()
         self._note_reach()
 
@@ -250,12 +254,12 @@ class Machine:
         return self._reachable.within(since, min(until, self.now))
 
     def reach_anew(self, since: float, until: float) -> tuple[float, float]:
-        """The same for a process that has no more than the keyring holds."""
+        """The same, of the time in which a living process had been able to read the keyring."""
         return self._askable.within(since, min(until, self.now))
 
     def _note_reach(self) -> None:
         self._reachable.note(self.now, is_so=self.can_reach())
-        self._askable.note(self.now, is_so=self.keyring_open and self.can_reach())
+        self._askable.note(self.now, is_so=self.can_reach() and any(one.could_read for one in self.processes))
 
     def _note_usable(self) -> None:
         self._usable.note(self.now, is_so=self.awake and self.keyring_open)

@@ -76,11 +76,15 @@ class FileLock:
         return not is_free
 
     def is_first(self) -> bool:
-        """Whether no other living process has looked after accounts for longer; from then on it stays so."""
+        """Whether no other living process has looked after accounts for longer; it stays so until it leaves."""
         try:
             return self._first.try_acquire()
         except StoreUnavailable:
-            return True  # nor can another one have it, nor any account's lock
+            return True  # a full disk: nobody can tell
+
+    def leave(self) -> None:
+        """Looks after accounts no longer: another process may be first."""
+        self._first.release()
 
     def _claim_of(self, account: str) -> KernelLock:
         return KernelLock(self._folder / f"{account}.newer")
