@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import sys
 import tempfile
@@ -61,6 +62,7 @@ def run_demo(ttl: float | None, *, no_browser: bool, story: bool) -> int:
         tray = find_session().tray != "no"
         return run(_demo(here, ttl or TTL, browser, at_once=no_browser), tray=tray)
     finally:
+        logging.shutdown()  # Windows removes no file that is open
         shutil.rmtree(home, ignore_errors=True)
 
 

@@ -82,3 +82,11 @@ def test_a_sign_in_outlives_the_applet_and_every_command_speaks_with_the_one_tha
     assert (without_applet.code, without_applet.out) == (0, "canary-access-2\n")
     assert (out.code, refused.code, nobody.code) == (0, 3, 7)
     assert (provider.refreshes, provider.reused) == (1, 0)
+
+
+def test_the_demo_leaves_nothing_behind(lamplighter: OnWindows, tmp_path: Path) -> None:
+    lamplighter.environment |= {"TMP": str(tmp_path), "TEMP": str(tmp_path)}
+    told = lamplighter.run("demo", "--story", "--ttl", "5")
+
+    assert told.code == 0, told
+    assert not list(tmp_path.glob("lamplighter-demo-*"))
