@@ -9,10 +9,19 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+if sys.platform == "linux":
+    from jeepney import DBusAddress, Message, Properties, new_method_call
+    from jeepney.io.blocking import open_dbus_connection
+
+    _NAME = "org.freedesktop.secrets"
+    _SERVICE = DBusAddress("/org/freedesktop/secrets", _NAME, "org.freedesktop.Secret.Service")
 
 PASSWORD = "password-of-the-test-keyring"
 
@@ -129,7 +138,7 @@ class KeyringSession:
 
     def lock(self) -> None:
         """Locks the collection, as a desktop does with its screen."""
-        self._call("org.freedesktop.Secret.Service.Lock", f"array:objpath:{self._collection()}")
+        self._ask_keyring(lambda collection: new_method_call(_SERVICE, "Lock", "ao", ([collection],)))
         eventually(lambda: self.is_locked)
 
     def unlock(self) -> None:
@@ -140,12 +149,12 @@ class KeyringSession:
     @property
     def is_locked(self) -> bool:
         """Whether the collection is locked."""
-        return "boolean true" in self._call(
-            "org.freedesktop.DBus.Properties.Get",
-            "string:org.freedesktop.Secret.Collection",
-            "string:Locked",
-            path=self._collection(),
+        [(_, is_locked)] = self._ask_keyring(
+            lambda collection: Properties(DBusAddress(collection, _NAME, "org.freedesktop.Secret.Collection")).get(
+                "Locked"
+            )
         )
+        return bool(is_locked)
 
     def stored(self) -> str:
         """All that lies under our service, secrets included."""
@@ -179,12 +188,13 @@ class KeyringSession:
             self._bus.terminate()
             self._bus.communicate()
 
-    def _collection(self) -> str:
-        answer = self._call("org.freedesktop.Secret.Service.ReadAlias", "string:default")
-        return answer.partition('object path "')[2].partition('"')[0]
-
-    def _call(self, method: str, *arguments: str, path: str = "/org/freedesktop/secrets") -> str:
-        return self._send("org.freedesktop.secrets", path, method, *arguments)
+    def _ask_keyring(self, question: Callable[[str], Message]) -> tuple[Any, ...]:
+        """What it answers to a question about its collection; first it is asked one that does it no harm."""
+        with open_dbus_connection(self.environment["DBUS_SESSION_BUS_ADDRESS"]) as bus:
+            for alias in ("nobody", "default"):
+                [path] = bus.send_and_get_reply(new_method_call(_SERVICE, "ReadAlias", "s", (alias,))).body
+            answer: tuple[Any, ...] = bus.send_and_get_reply(question(path)).body
+            return answer
 
     def _ask_bus(self, method: str, *arguments: str) -> str:
         return self._send("org.freedesktop.DBus", "/", f"org.freedesktop.DBus.{method}", *arguments)

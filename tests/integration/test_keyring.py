@@ -13,10 +13,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dbus_fast import Message
 from dbus_fast.aio import MessageBus
+from jeepney import HeaderFields
+from jeepney import Message as JeepneyMessage
+from jeepney.io.blocking import DBusConnection
 
 from tests.keyring_session import KeyringSession, eventually, missing_part
 from tray_app.core.tokens import Secret, TokenSet
@@ -64,6 +68,31 @@ async def store(session: KeyringSession) -> AsyncIterator[KeyringStore]:
     await store.save("work", tokens())
     yield store
     await store.close()
+
+
+async def test_the_first_question_of_each_connection_is_one_that_does_gnome_keyring_no_harm(
+    store: KeyringStore, session: KeyringSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[DBusConnection, list[str]] = {}
+
+    def noted(bus: DBusConnection, message: JeepneyMessage, **options: Any) -> JeepneyMessage:
+        fields = message.header.fields
+        if fields[HeaderFields.destination] == "org.freedesktop.secrets":
+            asked.setdefault(bus, []).append(f"{fields[HeaderFields.member]} {message.body[:1]}")
+        return send(bus, message, **options)
+
+    send = DBusConnection.send_and_get_reply
+    monkeypatch.setattr(DBusConnection, "send_and_get_reply", noted)
+    await store.check()
+    await store.save("work", tokens("two"))
+    found = await store.load("work")
+    session.lock()
+    with pytest.raises(StoreUnavailable):
+        await store.load("work")
+
+    assert found == tokens("two")
+    assert len(asked) > 10
+    assert {questions[0] for questions in asked.values()} == {"ReadAlias ('lamplighter',)", "ReadAlias ('nobody',)"}
 
 
 PROMPTER = "org.gnome.keyring.internal.Prompter"
