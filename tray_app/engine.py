@@ -74,7 +74,7 @@ class Engine:
 
     async def start(self) -> None:
         """Reads what is stored and keeps it fresh from now on."""
-        self._parts.lock.is_first()
+        self._parts.lock.lead()
         await self.load()
         for keeper in self._keepers.values():
             if not isinstance(keeper, Watched):

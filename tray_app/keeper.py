@@ -207,7 +207,7 @@ class Keeper(Known):
         if unread is not None and (
             is_overtaken(seen, facts)
             or self._is_over(facts)
-            or (mine.tokens != self._lost and not self._parts.lock.is_first())
+            or (mine.tokens != self._lost and not self._parts.lock.lead())
         ):  # only the store has what may be sent, or who will live longer than this process sends it
             self._store_failed(mine, unread)
             self._not_before = self.record.retry_at

@@ -103,11 +103,13 @@ class RefreshLock(Protocol):
     def is_claimed(self, account: str) -> bool:
         """Whether another living process has newer tokens than the store."""
 
-    def is_first(self) -> bool:
-        """Whether no other living process has looked after accounts for longer; it stays so until it leaves."""
+    def lead(self) -> bool:
+        """Whether this process has the lead: none that lives has looked after accounts for longer. It keeps it until it
+        leaves.
+        """
 
     def leave(self) -> None:
-        """Looks after accounts no longer: another process may be first."""
+        """Looks after accounts no longer: another process may lead."""
 
 
 class Facts(Protocol):

@@ -46,7 +46,7 @@ FIRST = """
 import pathlib, sys
 from tray_app.store.lock import FileLock
 lock = FileLock(pathlib.Path(sys.argv[1]))
-print("held" if lock.is_first() else "not first", flush=True)
+print("held" if lock.lead() else "not first", flush=True)
 sys.stdin.read()
 """
 
@@ -254,21 +254,21 @@ def test_newer_tokens_than_the_store_s_are_claimed_until_they_are_stored_or_the_
 
 def test_who_was_there_first_stays_first_until_it_ends(tmp_path: Path, holding: Holding) -> None:
     other, lock = holding(program=FIRST), FileLock(tmp_path)
-    while_it_lives = lock.is_first(), lock.is_first()
+    while_it_lives = lock.lead(), lock.lead()
     other.kill()
 
     assert while_it_lives == (False, False)
-    eventually(lock.is_first)
-    assert lock.is_first()
-    assert not FileLock(tmp_path).is_first()
+    eventually(lock.lead)
+    assert lock.lead()
+    assert not FileLock(tmp_path).lead()
     lock.leave()
-    assert FileLock(tmp_path).is_first()
+    assert FileLock(tmp_path).lead()
 
 
 def test_where_no_lock_can_be_had_nobody_else_was_there_first(tmp_path: Path) -> None:
     (tmp_path / "locks").write_text("a file where the folder should be")
 
-    assert FileLock(tmp_path / "locks").is_first()
+    assert FileLock(tmp_path / "locks").lead()
 
 
 async def held_once(lock: FileLock, account: str = "work") -> None:

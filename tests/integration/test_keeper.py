@@ -540,7 +540,7 @@ async def test_after_a_sign_in_elsewhere_the_tokens_of_before_are_not_sent_while
 
 async def test_under_a_locked_store_only_the_process_that_was_there_first_refreshes(world):
     keeper, other = await world.signed_in(), world.of_another_process()
-    assert world.parts.lock.is_first()
+    assert world.parts.lock.lead()
     await other.load()
     world.store.reads = world.store.writes = False
     world.clock.pass_by(minutes=55)
@@ -560,7 +560,7 @@ async def test_under_a_locked_store_only_the_process_that_was_there_first_refres
 async def test_under_a_locked_store_its_own_lost_answer_is_asked_for_again_by_any_process(world):
     await world.signed_in()
     other = world.of_another_process()
-    assert world.parts.lock.is_first()
+    assert world.parts.lock.lead()
     world.clock.pass_by(minutes=55)
     world.provider.failures = [AnswerLost(failure(at=world.clock.time))]
     await other.load()
@@ -574,11 +574,11 @@ async def test_under_a_locked_store_its_own_lost_answer_is_asked_for_again_by_an
 async def test_who_keeps_accounts_fresh_was_there_first_until_it_ends(world):
     engine = Engine(Configuration({}), lambda _configuration: world.parts, prepare=None)
     await engine.start()
-    while_it_runs = FileLock(world.folder).is_first()
+    while_it_runs = FileLock(world.folder).lead()
     await engine.stop()
 
     assert not while_it_runs
-    assert FileLock(world.folder).is_first()
+    assert FileLock(world.folder).lead()
 
 
 async def test_what_a_damaged_note_says_of_the_sign_in_stops_nothing(world):

@@ -125,12 +125,12 @@ class Lock:
     def is_claimed(self, account: str) -> bool:
         return self._process.machine.locks.get(f"{account}.newer", self._process) is not self._process
 
-    def is_first(self) -> bool:
-        return self._process.machine.locks.setdefault("first", self._process) is self._process
+    def lead(self) -> bool:
+        return self._process.machine.locks.setdefault("lead", self._process) is self._process
 
     def leave(self) -> None:
-        if self.is_first():
-            del self._process.machine.locks["first"]
+        if self.lead():
+            del self._process.machine.locks["lead"]
 
 
 class Held:

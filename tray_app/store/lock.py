@@ -33,7 +33,7 @@ class FileLock:
         # Tasks of this process queue here, in order; only the first of them looks at the kernel's lock.
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._claims: dict[str, KernelLock] = {}
-        self._first = KernelLock(folder / "first")
+        self._lead = KernelLock(folder / "lead")
 
     @asynccontextmanager
     async def held(self, account: str) -> AsyncIterator[None]:
@@ -75,16 +75,18 @@ class FileLock:
         claim.release()
         return not is_free
 
-    def is_first(self) -> bool:
-        """Whether no other living process has looked after accounts for longer; it stays so until it leaves."""
+    def lead(self) -> bool:
+        """Whether this process has the lead: none that lives has looked after accounts for longer. It keeps it until it
+        leaves.
+        """
         try:
-            return self._first.try_acquire()
+            return self._lead.try_acquire()
         except StoreUnavailable:
             return True  # a full disk: nobody can tell
 
     def leave(self) -> None:
-        """Looks after accounts no longer: another process may be first."""
-        self._first.release()
+        """Looks after accounts no longer: another process may lead."""
+        self._lead.release()
 
     def _claim_of(self, account: str) -> KernelLock:
         return KernelLock(self._folder / f"{account}.newer")
