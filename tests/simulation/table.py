@@ -36,8 +36,8 @@ def held(tally: dict[str, Counts]) -> str:
 
 
 def rate(number: float) -> str:
-    """How often in a year; what is rare is not rounded to never."""
-    return f"{number:.2f}" if number >= 0.01 or not number else f"{number:.4f}"
+    """How often in a year; what is rare is not rounded to never, and never is plainly that."""
+    return f"{number:.{2 if number >= 0.01 else 4}f}" if number else "0"
 
 
 def _sum(counter: Counter[str]) -> int:
