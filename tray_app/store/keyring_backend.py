@@ -248,8 +248,8 @@ def _connected() -> Any:
     """A connection to the Secret Service whose first question, which does no harm, is asked and answered.
 
     GNOME Keyring (seen with 42, known of 50) now and then handles the first one before it has noted who asks. Then it
-    aborts, and the whole keyring with it is locked, once in some 10,000 connections (measured); but at an alias that
-    nobody has it looks for no asker.
+    aborts, and the whole keyring with it is locked, once in some 10,000 connections (tests/bench/first_question.py);
+    but at an alias that nobody has it looks for no asker.
     """
     import secretstorage
     from jeepney import DBusErrorResponse
