@@ -74,7 +74,7 @@ class Engine:
 
     async def start(self) -> None:
         """Reads what is stored and keeps it fresh from now on."""
-        self._parts.lock.lead()
+        self._parts.lock.lead()  # a command that comes while this runs must not be first
         await self.load()
         for keeper in self._keepers.values():
             if not isinstance(keeper, Watched):

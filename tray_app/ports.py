@@ -104,8 +104,9 @@ class RefreshLock(Protocol):
         """Whether another living process has newer tokens than the store."""
 
     def lead(self) -> bool:
-        """Whether this process has the lead: none that lives has looked after accounts for longer. It keeps it until it
-        leaves.
+        """Takes the lead, unless a living process has it that was there before; says whether this one has it now.
+
+        It keeps it until it leaves or ends. Who leads is the one that is most likely to live on.
         """
 
     def leave(self) -> None:

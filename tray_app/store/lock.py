@@ -76,8 +76,9 @@ class FileLock:
         return not is_free
 
     def lead(self) -> bool:
-        """Whether this process has the lead: none that lives has looked after accounts for longer. It keeps it until it
-        leaves.
+        """Takes the lead, unless a living process has it that was there before; says whether this one has it now.
+
+        It keeps it until it leaves or ends. Who leads is the one that is most likely to live on.
         """
         try:
             return self._lead.try_acquire()
