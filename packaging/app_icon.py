@@ -12,8 +12,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 from svg import Svg, picture
 
-from tray_app.desktop.drawing import ENLARGED, GRID, Colour, Drawing
-from tray_app.desktop.icons import fresh
+from tray_app.interfaces.tray.drawing import ENLARGED, GRID, Colour, Drawing
+from tray_app.interfaces.tray.icons import fresh
 
 ASSETS = Path(__file__).parents[1] / "assets"
 PNG_SIZES = (16, 22, 24, 32, 48, 64, 128, 256, 512)

@@ -91,7 +91,7 @@ def _is_ours(launcher: Path) -> bool:
 
 
 def _login_entries() -> list[Path]:
-    """Where `lamplighter autostart on` writes; see tray_app/desktop/autostart.py."""
+    """Where `lamplighter autostart on` writes; see tray_app/adapters/platform/autostart.py."""
     if sys.platform == "darwin":
         return [Path.home() / "Library/LaunchAgents/lamplighter.plist"]
     base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")

@@ -1,4 +1,4 @@
-"""Brings the catalogs in tray_app/locale up to date with what the code says: `.venv/bin/python packaging/languages.py`.
+"""Updates the catalogs in tray_app/base/locale from the code: `.venv/bin/python packaging/languages.py`.
 
 What is new stands in each .po with an empty translation: fill it in and run this again, which compiles the .mo that the
 program reads. `... packaging/languages.py fr` begins another language.
@@ -17,7 +17,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 PACKAGE = Path(__file__).parents[1] / "tray_app"
-LOCALE = PACKAGE / "locale"
+LOCALE = PACKAGE / "base/locale"
 MARKS = {"said", "_"}
 NO_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 """Catalogs tell no time of day: two people who change them would only clash over it."""

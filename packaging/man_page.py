@@ -10,7 +10,7 @@ import sys
 import click
 
 from tray_app._version import __version__
-from tray_app.cli import cli
+from tray_app.cli.main import cli
 
 HEAD = r""".TH LAMPLIGHTER 1 "{date}" "lamplighter {version}" "User Commands"
 .SH NAME

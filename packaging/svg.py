@@ -1,8 +1,8 @@
-"""The same shapes as `tray_app.desktop.drawing` draws, as text: SVG for whoever scales it."""
+"""The same shapes as `tray_app.interfaces.tray.drawing` draws, as text: SVG for whoever scales it."""
 
 from __future__ import annotations
 
-from tray_app.desktop.drawing import GRID, Colour, Point, bar, gleam, on_circle
+from tray_app.interfaces.tray.drawing import GRID, Colour, Point, bar, gleam, on_circle
 
 
 class Svg:

@@ -124,12 +124,12 @@ class FolderOfSecrets:
 
 
 async def _life(home: Path, act: str) -> dict[str, Any]:
-    from tray_app import config
-    from tray_app.app import World, build_engine
-    from tray_app.errors import LamplighterError
-    from tray_app.paths import places_in
-    from tray_app.store.keyring_backend import Backend
-    from tray_app.store.keyring_store import KeyringStore
+    from tray_app.adapters.config import parser as config
+    from tray_app.adapters.store.keyring_backend import Backend
+    from tray_app.adapters.store.keyring_store import KeyringStore
+    from tray_app.base.paths import places_in
+    from tray_app.bootstrap import World, build_engine
+    from tray_app.core.errors import LamplighterError
 
     backend = Backend(FolderOfSecrets(home / "keyring"), "folder", 400)  # so small that a token set is two entries
     here = places_in(home)
@@ -169,9 +169,9 @@ async def _sign_in(engine: Any) -> None:
 
 
 def _inject(steps: _Steps) -> None:
-    from tray_app.oauth.transport import Transport
-    from tray_app.store import lock
-    from tray_app.store.facts import FactsFolder
+    from tray_app.adapters.oauth.http_client import Transport
+    from tray_app.adapters.store import locks as lock
+    from tray_app.adapters.store.facts import FactsFolder
 
     steps.around(FolderOfSecrets, "set_password", "a write in the keyring")
     steps.around(FolderOfSecrets, "delete_password", "a removal in the keyring")
@@ -185,12 +185,12 @@ def _inject(steps: _Steps) -> None:
 
 def main() -> None:
     """Forks a life for each line."""
-    import tray_app.app
-    import tray_app.oauth.client
-    import tray_app.oauth.signin
-    import tray_app.store.keyring_store
+    import tray_app.adapters.oauth.browser_flow
+    import tray_app.adapters.oauth.provider
+    import tray_app.adapters.store.keyring_store
+    import tray_app.interfaces.applet
 
-    tray_app.oauth.client.import_libraries()
+    tray_app.adapters.oauth.provider.import_libraries()
     home = Path(sys.argv[1])
     for line in sys.stdin:
         act, at = json.loads(line)

@@ -11,7 +11,7 @@ def main() -> int:
     """Runs the command of `sys.argv`; its exit code."""
     try:
         if sys.argv[1:2] == ["token"]:
-            from tray_app.agent.errand import fetched
+            from tray_app.interfaces.agent.fast_token import fetched
 
             code = fetched(sys.argv[2:])
             if code is not None:
@@ -26,14 +26,14 @@ def _main() -> int:
 
     keep_private()
     if len(sys.argv) == 1 and "_LAMPLIGHTER_COMPLETE" not in os.environ:  # a shell that wants words to complete
-        from tray_app.errors import LamplighterError
+        from tray_app.core.errors import LamplighterError
 
         try:
             return run_tray()
         except LamplighterError as error:
             print(f"lamplighter: {error}", file=sys.stderr)  # noqa: T201 - the last word to the terminal
             return error.exit_code
-    from tray_app.cli import main as command
+    from tray_app.cli.main import main as command
 
     return command()
 

@@ -10,17 +10,17 @@ from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from tray_app.desktop.session import find_session
-from tray_app.errors import LamplighterError
-from tray_app.log import LOG
-from tray_app.paths import Places, close_umask, places
-from tray_app.stand_ins import stand_ins
-from tray_app.store.lock import InstanceLock
+from tray_app.adapters.platform.desktop_session import find_session
+from tray_app.adapters.store.locks import InstanceLock
+from tray_app.base.lean_imports import stand_ins
+from tray_app.base.log import LOG
+from tray_app.base.paths import Places, close_umask, places
+from tray_app.core.errors import LamplighterError
 
 if TYPE_CHECKING:
-    from tray_app.agent.client import AgentClient
-    from tray_app.app import Applet
-    from tray_app.ports import Tray
+    from tray_app.core.ports import Tray
+    from tray_app.interfaces.agent.client import AgentClient
+    from tray_app.interfaces.applet import Applet
 
 STARTING_SECONDS = 10.0
 PR_SET_DUMPABLE = 4
@@ -40,7 +40,7 @@ def run_tray() -> int:
         if session.tray == "no":
             _say(f"there is no desktop here ({'; '.join(session.reasons.values())}); running without a tray")
             return _run(lambda _tray, known: _life(here, None, known), None)
-        from tray_app.desktop.tray import make_tray
+        from tray_app.interfaces.tray.backend import make_tray
 
         return _run(lambda tray, known: _life(here, tray, known), make_tray(session))
     finally:
@@ -63,7 +63,7 @@ def run(life: Life, *, tray: bool) -> int:
     """Runs another life than the usual one: the demo. Returns the exit code."""
     if not tray:
         return _run(life, None)
-    from tray_app.desktop.tray import make_tray
+    from tray_app.interfaces.tray.backend import make_tray
 
     return _run(life, make_tray(find_session()))
 
@@ -136,19 +136,19 @@ class _EngineThread:
 
 
 async def _life(here: Places, tray: Tray | None, known: Callable[[Applet], None]) -> None:
-    from tray_app import log
+    from tray_app.base import log
 
     # For APScheduler's pool of processes, which nobody starts here: 0.5 MB (measured).
     processes = SimpleNamespace(BrokenProcessPool=ChildProcessError)
     with stand_ins({"concurrent.futures.process": processes, "multiprocessing": SimpleNamespace()}):
-        from tray_app.app import World
-        from tray_app.front_page import AppletWithPage
-    from tray_app.desktop.browser import SystemBrowser
-    from tray_app.desktop.notifier import make_notifier
-    from tray_app.desktop.quiet import DesktopQuiet
-    from tray_app.desktop.system_events import make_system_events
-    from tray_app.face import TrayFace, welcome
-    from tray_app.oauth.client import import_libraries
+        from tray_app.bootstrap import World
+        from tray_app.interfaces.page.controller import AppletWithPage
+    from tray_app.adapters.oauth.provider import import_libraries
+    from tray_app.adapters.platform.browser import SystemBrowser
+    from tray_app.adapters.platform.system_events import make_system_events
+    from tray_app.interfaces.notifications.do_not_disturb import DesktopQuiet
+    from tray_app.interfaces.notifications.notifier import make_notifier
+    from tray_app.interfaces.tray.presenter import TrayFace, welcome
 
     log.to_file(here.log_file)
     face = TrayFace(tray) if tray is not None else None
@@ -189,7 +189,7 @@ def _second_start(here: Places, *, tray: bool) -> int:
 
 def running_applet(here: Places) -> AgentClient:
     """The applet that holds the instance lock, as soon as it listens: it may only just be starting."""
-    from tray_app.agent.client import AgentClient
+    from tray_app.interfaces.agent.client import AgentClient
 
     client, moment = AgentClient(here.socket), threading.Event()
     for _ in range(int(STARTING_SECONDS / 0.05)):

@@ -6,7 +6,7 @@ Target amd64-unicode
 !include Win\COM.nsh
 !include Win\Propkey.nsh
 
-!define ID "Lamplighter" ; the AppUserModelID that notifications are shown under: see tray_app/desktop/native_notifier.py
+!define ID "Lamplighter" ; the AppUserModelID that notifications are shown under: see tray_app/interfaces/notifications/native_notifier.py
 !define UNINSTALL "Software\Microsoft\Windows\CurrentVersion\Uninstall\Lamplighter"
 !define LINK "$SMPROGRAMS\Lamplighter.lnk"
 

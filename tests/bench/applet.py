@@ -13,14 +13,14 @@ from pathlib import Path
 
 from tests.desktop.panel_session import PanelSession, wait_for
 from tests.desktop.test_notifications import BUTTONS, Desk
-from tray_app.agent.client import AgentClient
-from tray_app.clock import WallClock
+from tray_app.base.clock import WallClock
+from tray_app.base.paths import places_in
+from tray_app.core.errors import SignInNeeded
 from tray_app.core.health import Health
 from tray_app.demo.provider import CLIENT_ID, SCOPES, DemoProvider, Event
 from tray_app.demo.story import StoryBrowser
-from tray_app.desktop.look import COLOUR
-from tray_app.errors import SignInNeeded
-from tray_app.paths import places_in
+from tray_app.interfaces.agent.client import AgentClient
+from tray_app.interfaces.tray.icon_set import COLOUR
 
 LIFE = 24 * 3600
 """Seconds that a token lives: nothing is due while we look at the idle applet."""

@@ -19,12 +19,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tray_app import config
-from tray_app.app import Applet, World
-from tray_app.clock import WallClock
+from tray_app.adapters.config import parser as config
+from tray_app.adapters.store.memory_store import MemoryStore
+from tray_app.base.clock import WallClock
+from tray_app.base.paths import places_in
+from tray_app.bootstrap import World
 from tray_app.core.tokens import Secret, TokenSet
-from tray_app.paths import places_in
-from tray_app.store.memory_store import MemoryStore
+from tray_app.interfaces.applet import Applet
 
 TOKEN = "bench-" + "x" * 1000
 """As long as the tokens of those who put claims into them."""

@@ -22,7 +22,7 @@ import secretstorage
 from jeepney import DBusErrorResponse
 
 from tests.keyring_session import KeyringSession
-from tray_app.store.keyring_backend import _connected
+from tray_app.adapters.store.keyring_backend import _connected
 
 GONE = (secretstorage.SecretStorageException, DBusErrorResponse, OSError, EOFError)
 """What a program finds when the daemon has died under it."""

@@ -19,14 +19,14 @@ import pytest
 
 from tests.builders import tokens
 from tests.keyring_session import eventually
-from tray_app.agent.client import AgentClient, _connected
-from tray_app.agent.errand import fetched
-from tray_app.agent.server import Agent
+from tray_app.base.paths import SOCKET_VARIABLE, Places, places, places_in
+from tray_app.core.errors import LamplighterError, NoApplet, SignInNeeded, Unavailable, UnknownAccount
+from tray_app.core.ports import Invitation
 from tray_app.core.tokens import Secret, TokenSet
-from tray_app.errors import LamplighterError, NoApplet, SignInNeeded, Unavailable, UnknownAccount
-from tray_app.events import Event, Events
-from tray_app.paths import SOCKET_VARIABLE, Places, places, places_in
-from tray_app.ports import Invitation
+from tray_app.engine.events import Event, Events
+from tray_app.interfaces.agent.client import AgentClient, _connected
+from tray_app.interfaces.agent.fast_token import fetched
+from tray_app.interfaces.agent.server import Agent
 
 T = TypeVar("T")
 BOUND = 30.0

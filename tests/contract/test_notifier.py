@@ -13,10 +13,10 @@ import pytest
 from tests.fakes.notification_daemon import NotificationDaemon, bare_bus
 from tests.fakes.notifier import RecordingNotifier
 from tests.fakes.waiting import until
-from tray_app.desktop.native_notifier import NativeNotifier
-from tray_app.desktop.notifier import make_notifier
-from tray_app.desktop.plain_notifier import PlainNotifier, plyer_says
-from tray_app.ports import Notification, Notifier
+from tray_app.core.ports import Notification, Notifier
+from tray_app.interfaces.notifications.native_notifier import NativeNotifier
+from tray_app.interfaces.notifications.notifier import make_notifier
+from tray_app.interfaces.notifications.plain_notifier import PlainNotifier, plyer_says
 
 ACTIONS = (("sign-in", "Sign In"), ("later", "Later"))
 

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from tests.keyring_session import eventually
-from tray_app.errors import StoreUnavailable
-from tray_app.store.lock import FileLock, InstanceLock
+from tray_app.adapters.store.locks import FileLock, InstanceLock
+from tray_app.core.errors import StoreUnavailable
 
 Holding = Callable[..., "subprocess.Popen[bytes]"]
 
 HOLDER = """
 import asyncio, pathlib, sys
-from tray_app.store.lock import FileLock
+from tray_app.adapters.store.locks import FileLock
 async def main():
     async with FileLock(pathlib.Path(sys.argv[1])).held(sys.argv[2]):
         print("held", flush=True)
@@ -32,7 +32,7 @@ asyncio.run(main())
 
 CLAIMER = """
 import pathlib, sys
-from tray_app.store.lock import FileLock
+from tray_app.adapters.store.locks import FileLock
 lock = FileLock(pathlib.Path(sys.argv[1]))
 lock.claim(sys.argv[2], newer=True)
 print("held", flush=True)
@@ -44,7 +44,7 @@ sys.stdin.read()
 
 FIRST = """
 import pathlib, sys
-from tray_app.store.lock import FileLock
+from tray_app.adapters.store.locks import FileLock
 lock = FileLock(pathlib.Path(sys.argv[1]))
 print("held" if lock.lead() else "not first", flush=True)
 sys.stdin.read()
@@ -52,7 +52,7 @@ sys.stdin.read()
 
 COUNTER = """
 import asyncio, pathlib, sys
-from tray_app.store.lock import FileLock
+from tray_app.adapters.store.locks import FileLock
 async def main():
     number = pathlib.Path(sys.argv[2])
     for _ in range(20):

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from tests.keyring_session import KeyringSession, missing_part
+from tray_app.adapters.store.keyring_backend import Backend, _prepared
+from tray_app.adapters.store.keyring_store import KeyringStore
+from tray_app.adapters.store.memory_store import MemoryStore
+from tray_app.core.errors import StoreUnavailable
 from tray_app.core.tokens import Secret, TokenSet
-from tray_app.errors import StoreUnavailable
-from tray_app.store.keyring_backend import Backend, _prepared
-from tray_app.store.keyring_store import KeyringStore
-from tray_app.store.memory_store import MemoryStore
 
 
 def tokens(word: str = "one", *, size: int = 0, **changes: Any) -> TokenSet:

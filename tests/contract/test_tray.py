@@ -17,11 +17,12 @@ from dbus_fast.aio import MessageBus
 
 from tests.desktop.panel_session import PanelSession
 from tests.fakes.waiting import until
+from tray_app.adapters.platform.desktop_session import WATCHER, Session, find_session
 from tray_app.core.health import Health
-from tray_app.desktop.look import COLOUR
-from tray_app.desktop.session import WATCHER, Session, find_session
-from tray_app.desktop.tray import NoTray, make_tray, shortened
-from tray_app.ports import MenuEntry, Tray, TrayView
+from tray_app.core.ports import MenuEntry, Tray, TrayView
+from tray_app.interfaces.tray.backend import NoTray, make_tray
+from tray_app.interfaces.tray.icon import shortened
+from tray_app.interfaces.tray.icon_set import COLOUR
 
 ITEM = "org.kde.StatusNotifierItem"
 MENU = "com.canonical.dbusmenu"
@@ -424,7 +425,7 @@ async def test_it_is_on_the_next_session_bus_too(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr("tray_app.desktop.status_notifier.BUS_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("tray_app.interfaces.tray.status_notifier.BUS_PAUSE_SECONDS", 0.05)
     for losses in (1, 2):
         desktop.close()
         await until(lambda: caplog.text.count("session bus has gone") == losses)  # noqa: B023 - waited for here

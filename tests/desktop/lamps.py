@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tests.desktop.panel_session import PanelSession
 from tray_app.core.health import Health
-from tray_app.desktop.look import COLOUR, SIGNING_IN
+from tray_app.interfaces.tray.icon_set import COLOUR, SIGNING_IN
 
 LOOKS = {
     Health.FRESH: "fresh",

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tray_app.adapters.platform import clipboard
+from tray_app.adapters.platform.clipboard_text import clipboard_text
 from tray_app.core.tokens import Secret
-from tray_app.desktop import clipboard
-from tray_app.desktop.clipboard_text import clipboard_text
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
 

@@ -14,10 +14,10 @@ import pytest
 
 from tests.desktop.panel_session import Notifications, PanelSession, panel_session, program
 from tests.fakes.waiting import until
-from tray_app.desktop.native_notifier import NativeNotifier
-from tray_app.desktop.plain_notifier import PlainNotifier, plyer_says
-from tray_app.desktop.quiet import SILENCE, DesktopQuiet
-from tray_app.ports import Notification
+from tray_app.core.ports import Notification
+from tray_app.interfaces.notifications.do_not_disturb import SILENCE, DesktopQuiet
+from tray_app.interfaces.notifications.native_notifier import NativeNotifier
+from tray_app.interfaces.notifications.plain_notifier import PlainNotifier, plyer_says
 
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="only on Linux"),
@@ -245,13 +245,13 @@ async def test_a_frozen_daemon_costs_a_moment_and_leaves_no_dead_notification(
     chosen: list[str] = []
     assert await notifier.show(Notification("welcome", "Welcome", "A lamp."), chosen.append)
     await notifier.withdraw("welcome")
-    monkeypatch.setattr("tray_app.desktop.native_notifier.PATIENCE", 0.5)
+    monkeypatch.setattr("tray_app.interfaces.notifications.native_notifier.PATIENCE", 0.5)
     desk.signal_daemon(signal.SIGSTOP)
     try:
         assert not await notifier.show(incident("mail"), chosen.append)
     finally:
         desk.signal_daemon(signal.SIGCONT)
-    monkeypatch.setattr("tray_app.desktop.native_notifier.PATIENCE", 10.0)
+    monkeypatch.setattr("tray_app.interfaces.notifications.native_notifier.PATIENCE", 10.0)
 
     assert await notifier.show(incident("work"), chosen.append)
     await desk.sees()

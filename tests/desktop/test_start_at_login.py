@@ -15,7 +15,7 @@ from tests.desktop.panel_session import PanelSession, missing_parts, panel_sessi
 from tests.servers.oidc_provider import OidcProvider, oidc_provider_missing
 from tests.unit.test_autostart import as_a_desktop_runs_it, entry
 from tray_app.core.health import Health
-from tray_app.desktop.look import COLOUR
+from tray_app.interfaces.tray.icon_set import COLOUR
 
 pytestmark = [pytest.mark.skipif(os.name != "posix", reason="only on Linux"), pytest.mark.timeout(240)]
 COMMAND = str(Path(sys.executable).with_name("lamplighter"))

@@ -20,11 +20,11 @@ from tests.desktop.panel_session import wait_for
 from tests.fakes.waiting import until
 from tests.integration.lamplighter_process import Provider, arrive
 from tests.integration.status_page import Running, running
-from tray_app.agent.client import AgentClient
-from tray_app.clock import WallClock
-from tray_app.core.chronicle import to_line
+from tray_app.base.clock import WallClock
+from tray_app.base.paths import places_in, write_private
+from tray_app.core.history import to_line
 from tray_app.core.status import rfc3339
-from tray_app.paths import places_in, write_private
+from tray_app.interfaces.agent.client import AgentClient
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 AXE = Path(__file__).parents[1] / "servers/node_modules/axe-core/axe.min.js"

@@ -13,7 +13,7 @@ import pytest
 from tests.desktop.lamps import LARGE, LOOKS, PICTURE, THEMES, on_a_panel, side_by_side
 from tests.desktop.panel_session import Panel, PanelSession, panel_session, wait_for
 from tray_app.core.health import Health
-from tray_app.desktop.look import COLOUR, SIGNING_IN, STARTING
+from tray_app.interfaces.tray.icon_set import COLOUR, SIGNING_IN, STARTING
 
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "tests/artifacts"
@@ -22,9 +22,9 @@ HOSTS = ("xfce4-panel", "lxqt-panel")
 PROGRAM = """
 import json, sys, threading
 from tray_app.core.health import Health
-from tray_app.desktop.session import find_session
-from tray_app.desktop.tray import make_tray
-from tray_app.ports import MenuEntry, TrayView
+from tray_app.adapters.platform.desktop_session import find_session
+from tray_app.interfaces.tray.backend import make_tray
+from tray_app.core.ports import MenuEntry, TrayView
 
 def say(word):
     print(word, flush=True)

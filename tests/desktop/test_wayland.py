@@ -15,7 +15,7 @@ from tests.desktop.test_tray_on_panels import ARTIFACTS, Lamp
 from tests.desktop.wayland_session import MAKO, wayland_session
 from tests.servers.oidc_provider import OidcProvider, oidc_provider_missing
 from tray_app.core.health import Health
-from tray_app.desktop.look import COLOUR
+from tray_app.interfaces.tray.icon_set import COLOUR
 
 pytestmark = pytest.mark.timeout(180)
 MENU = (0, 40, 260, 240)

@@ -17,7 +17,7 @@ from tests.desktop.whole_applet import WholeApplet, whole_desktop
 from tests.servers.oidc_provider import OidcProvider, oidc_provider_missing
 from tests.servers.person import redirect_after_approval
 from tray_app.core.health import Health
-from tray_app.desktop.look import SIGNING_IN
+from tray_app.interfaces.tray.icon_set import SIGNING_IN
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="only on Linux")
 DESKTOPS: tuple[tuple[Panel, Notifications], ...] = (("xfce4-panel", "xfce4-notifyd"), ("lxqt-panel", "dunst"))

@@ -25,7 +25,7 @@ from tests.desktop.panel_session import (
 from tests.desktop.test_notifications import Desk
 from tests.keyring_session import all_that_is_stored
 from tests.servers.oidc_provider import OidcProvider
-from tray_app.desktop.look import COLOUR
+from tray_app.interfaces.tray.icon_set import COLOUR
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 TRAY = (0, 0, 120, 32)

@@ -13,7 +13,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from tray_app.clock import WallClock
+from tray_app.base.clock import WallClock
 
 _PROGRAM = """#!{python}
 import json, os, signal, sys, time

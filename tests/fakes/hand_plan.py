@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from tests.integration.hostile_server import HandClock
-from tray_app.scheduler import HEARTBEAT
+from tray_app.engine.scheduler import HEARTBEAT
 
 
 class HandPlan:

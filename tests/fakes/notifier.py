@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tray_app.ports import Notification
+from tray_app.core.ports import Notification
 
 
 class RecordingNotifier:

@@ -19,9 +19,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from tray_app.base.http.server import HttpServer, Limits, Request, Response, bind_loopback
 from tray_app.core.account import Account
 from tray_app.core.tokens import Secret
-from tray_app.web import HttpServer, Limits, Request, Response, bind_loopback
 
 BOUND = 20.0  # seconds; generous: everything here takes milliseconds
 

@@ -35,10 +35,10 @@ from unittest.mock import patch
 
 from tests.integration.hostile_server import NAVIGATING, AuthorizationServer, form, json_response
 from tests.keyring_session import eventually
-from tray_app.clock import WallClock
+from tray_app.adapters.store.keyring_store import KeyringStore
+from tray_app.base.clock import WallClock
+from tray_app.base.http.server import Request, Response, bind_loopback
 from tray_app.core.tokens import Secret, TokenSet
-from tray_app.store.keyring_store import KeyringStore
-from tray_app.web import Request, Response, bind_loopback
 
 COMMAND = Path(sys.executable).with_name("lamplighter")
 BOUND = 60.0  # seconds; generous: a command takes half a second

@@ -17,7 +17,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-from tray_app.clock import WallClock
+from tray_app.base.clock import WallClock
 
 
 class NaiveRefresher:

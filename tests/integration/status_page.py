@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from tests.fakes.notifier import RecordingNotifier
 from tests.fakes.waiting import until
-from tray_app.app import World
-from tray_app.front_page import AppletWithPage
-from tray_app.paths import places_in, write_private
+from tray_app.base.paths import places_in, write_private
+from tray_app.bootstrap import World
+from tray_app.interfaces.page.controller import AppletWithPage
 
 
 class NotingBrowser:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.hostile_server import form, json_response
 from tests.integration.lamplighter_process import Finished, Lamplighter, Provider
-from tray_app.web import Request, Response
+from tray_app.base.http.server import Request, Response
 
 WRITTEN = """\
 # my accounts

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.builders import account
-from tray_app import after_refresh
-from tray_app.after_refresh import run_command
+from tray_app.engine import hooks as after_refresh
+from tray_app.engine.hooks import run_command
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="only where there is a shell")
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.integration.hostile_server import json_response
 from tests.integration.lamplighter_process import Lamplighter, Provider, Reply, Running, arrive, eventually, listens
-from tray_app.web import Response
+from tray_app.base.http.server import Response
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 TOKEN, REFRESH, LOGIN, LOGOUT = (f"/v1/accounts/work/{what}" for what in ("token", "refresh", "login", "logout"))

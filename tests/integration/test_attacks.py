@@ -19,12 +19,12 @@ from tests.integration.hostile_server import (
     json_response,
     no_secret,
 )
+from tray_app.adapters.oauth.browser_flow import SignIn
+from tray_app.adapters.oauth.loopback_listener import Listener, callback_of
+from tray_app.adapters.oauth.provider import OAuthProvider
+from tray_app.base.http.server import Request, Response
+from tray_app.core.errors import SignInFailed
 from tray_app.core.tokens import TokenSet
-from tray_app.errors import SignInFailed
-from tray_app.oauth.client import OAuthProvider
-from tray_app.oauth.listener import Listener, callback_of
-from tray_app.oauth.signin import SignIn
-from tray_app.web import Request, Response
 
 STATE = "S-tate_0"
 

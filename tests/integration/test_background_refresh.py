@@ -23,14 +23,15 @@ from tests.fakes.hand_plan import HandPlan
 from tests.fakes.notifier import RecordingNotifier
 from tests.fakes.waiting import until
 from tests.integration.hostile_server import Browser, HandClock, json_response
-from tray_app.app import Applet, World
+from tray_app.adapters.store.memory_store import MemoryStore
+from tray_app.base.http.server import HttpServer, Limits, Request, Response, bind_loopback
+from tray_app.base.paths import places_in
+from tray_app.bootstrap import World
+from tray_app.core.errors import LamplighterError
 from tray_app.core.health import Health
 from tray_app.core.tokens import Secret, TokenSet
-from tray_app.errors import LamplighterError
-from tray_app.paths import places_in
-from tray_app.scheduler import Scheduler
-from tray_app.store.memory_store import MemoryStore
-from tray_app.web import HttpServer, Limits, Request, Response, bind_loopback
+from tray_app.engine.scheduler import Scheduler
+from tray_app.interfaces.applet import Applet
 
 REDIRECT_URI = "http://localhost:54545/callback"
 HOUR = timedelta(hours=1)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tray_app.desktop.browser import SystemBrowser
+from tray_app.adapters.platform.browser import SystemBrowser
 
 URL = "https://login.example.com/authorize?state=a&b=$(touch%20x);'%22"
 
@@ -160,7 +160,7 @@ def test_a_browser_that_stays_neither_blocks_nor_writes_on_our_output(tmp_path: 
     os.mkfifo(tmp_path / "gate")
     code = """
         import os, time
-        from tray_app.desktop.browser import SystemBrowser
+        from tray_app.adapters.platform.browser import SystemBrowser
         begin = time.monotonic()
         print("opened", SystemBrowser().open("https://login.example.com/"))
         print("quick", time.monotonic() - begin < 10)
@@ -195,7 +195,7 @@ def test_the_browser_has_the_person_s_umask_and_core_limit_and_we_leave_no_core(
         import ctypes, os, resource, sys
         limit = resource.getrlimit(resource.RLIMIT_CORE)[1]
         resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
-        from tray_app.desktop.browser import SystemBrowser
+        from tray_app.adapters.platform.browser import SystemBrowser
         from tray_app.launch import keep_private
         keep_private()
         assert SystemBrowser().open("https://login.example.com/")

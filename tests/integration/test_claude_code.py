@@ -15,8 +15,9 @@ from tests.fakes.claude import Claude
 from tests.fakes.notifier import RecordingNotifier
 from tests.fakes.waiting import until
 from tests.integration.lamplighter_process import Lamplighter, eventually
-from tray_app.app import Applet, World
-from tray_app.paths import places_in, write_private
+from tray_app.base.paths import places_in, write_private
+from tray_app.bootstrap import World
+from tray_app.interfaces.applet import Applet
 
 ACCOUNT = '[accounts.code]\nprovider = "claude-code"\n'
 

@@ -18,7 +18,7 @@ import pytest
 from tests.integration.hostile_server import json_response
 from tests.integration.lamplighter_process import Finished, Lamplighter, Provider, arrive, eventually, listens
 from tests.keyring_session import KeyringSession
-from tray_app.web import Response
+from tray_app.base.http.server import Response
 
 
 def on_memory(lamplighter: Lamplighter, provider: Provider) -> Lamplighter:

@@ -25,7 +25,7 @@ from tests.integration.lamplighter_process import (
     listens,
 )
 from tests.keyring_session import KeyringSession
-from tray_app.web import Response
+from tray_app.base.http.server import Response
 
 COMMANDS = [
     "run",

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tray_app.desktop import config_watch
-from tray_app.desktop.config_watch import LONGEST, ConfigWatch, Inotify, Watchdog
+from tray_app.base import file_watcher as config_watch
+from tray_app.base.file_watcher import LONGEST, ConfigWatch, Inotify, Watchdog
 
 PATIENCE = 20.0
 ALONE = 1.5 * LONGEST

@@ -16,16 +16,16 @@ from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
-from tray_app.clock import WallClock
+from tray_app.base.clock import WallClock
+from tray_app.base.http.server import HttpServer, Request, Response, bind_loopback
 from tray_app.core import record as records
 from tray_app.core.account import RefreshPolicy
 from tray_app.core.failure import Answer, classify
 from tray_app.core.health import Health, health_of
-from tray_app.core.plan import health_changes_at, next_due
+from tray_app.core.schedule import health_changes_at, next_due
 from tray_app.core.tokens import Secret, TokenAnswer, merged
 from tray_app.demo.provider import CLIENT_ID, SCOPES, DemoProvider, Event
 from tray_app.demo.story import StoryBrowser, play
-from tray_app.web import HttpServer, Request, Response, bind_loopback
 
 
 class SmallApplet:

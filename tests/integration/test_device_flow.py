@@ -15,12 +15,12 @@ from tests.integration.hostile_server import (
     no_secret,
     tokens,
 )
+from tray_app.adapters.oauth.device_flow import DeviceSignIn
+from tray_app.adapters.oauth.provider import OAuthProvider
+from tray_app.base.http.server import Request, Response
+from tray_app.core.errors import LamplighterError, Misconfigured, SignInFailed, Unavailable
+from tray_app.core.ports import RefreshFailed
 from tray_app.core.tokens import Secret, TokenSet
-from tray_app.errors import LamplighterError, Misconfigured, SignInFailed, Unavailable
-from tray_app.oauth.client import OAuthProvider
-from tray_app.oauth.device import DeviceSignIn
-from tray_app.ports import RefreshFailed
-from tray_app.web import Request, Response
 
 CODES = {
     "device_code": "D-canary",

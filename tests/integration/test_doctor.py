@@ -15,7 +15,7 @@ import trustme
 
 from tests.integration.lamplighter_process import Lamplighter, Provider
 from tests.keyring_session import KeyringSession
-from tray_app.web import Request, Response
+from tray_app.base.http.server import Request, Response
 
 
 def checks(lamplighter: Lamplighter, code: int) -> dict[str, dict[str, Any]]:

@@ -16,18 +16,18 @@ import pytest
 from tests.builders import failure
 from tests.integration.hostile_server import HandClock
 from tests.kept.lives import ACCOUNTS, HOME, LATER_UNTIL, REGISTERED, Entries, Servers, live
-from tray_app import config
 from tray_app._version import __version__
+from tray_app.adapters.config import parser as config
+from tray_app.adapters.oauth import registration
+from tray_app.adapters.store.facts import FactsFolder
+from tray_app.adapters.store.history_file import History
+from tray_app.adapters.store.keyring_backend import PART_SIZE
+from tray_app.adapters.store.keyring_store import KeyringStore
+from tray_app.adapters.store.locks import FileLock
 from tray_app.core.failure import FailureKind
 from tray_app.core.health import Health
-from tray_app.history import History
-from tray_app.keeper import Keeper
-from tray_app.oauth import registration
-from tray_app.ports import Parts
-from tray_app.store.facts import FactsFolder
-from tray_app.store.keyring_backend import PART_SIZE
-from tray_app.store.keyring_store import KeyringStore
-from tray_app.store.lock import FileLock
+from tray_app.core.ports import Parts
+from tray_app.engine.refresher import Keeper
 
 KEPT = Path(__file__).parents[1] / "kept"
 VERSIONS = sorted(path.name for path in KEPT.iterdir() if (path / "told.json").exists())

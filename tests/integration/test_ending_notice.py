@@ -8,15 +8,15 @@ import pytest
 
 from tests.builders import BOUND, NOW, account, failure, tokens
 from tests.integration.hostile_server import HandClock
+from tray_app.adapters.store.facts import FactsFolder
+from tray_app.adapters.store.locks import FileLock
+from tray_app.adapters.store.memory_store import MemoryStore
 from tray_app.core import record as change
 from tray_app.core.account import RetryPolicy
-from tray_app.events import Event
-from tray_app.keeper import Keeper
-from tray_app.notices import notice
-from tray_app.ports import Parts
-from tray_app.store.facts import FactsFolder
-from tray_app.store.lock import FileLock
-from tray_app.store.memory_store import MemoryStore
+from tray_app.core.ports import Parts
+from tray_app.engine.events import Event
+from tray_app.engine.refresher import Keeper
+from tray_app.interfaces.notifications.reminders import notice
 
 
 class Screen:

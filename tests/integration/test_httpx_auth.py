@@ -17,8 +17,8 @@ from tests.integration.hostile_server import json_response
 from tests.integration.lamplighter_process import Lamplighter, Provider
 from tests.servers.token_server import TokenServer
 from tray_app import LamplighterAuth
-from tray_app.agent import LamplighterAuth as OfTheAgent
-from tray_app.errors import NoApplet, SignInNeeded, UnknownAccount
+from tray_app.core.errors import NoApplet, SignInNeeded, UnknownAccount
+from tray_app.interfaces.agent import LamplighterAuth as OfTheAgent
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="only where there are Unix sockets")

@@ -16,15 +16,15 @@ from tests.servers.canaille_server import CanailleServer, canaille_missing
 from tests.servers.django_server import DjangoServer, django_missing
 from tests.servers.oidc_provider import OidcProvider, oidc_provider_missing
 from tests.servers.person import approve_device, redirect_after_approval
-from tray_app.clock import WallClock
+from tray_app.adapters.oauth.browser_flow import SignIn
+from tray_app.adapters.oauth.device_flow import DeviceSignIn
+from tray_app.adapters.oauth.provider import OAuthProvider
+from tray_app.adapters.store.memory_store import MemoryStore
+from tray_app.base.clock import WallClock
 from tray_app.core.account import NOTHING, Account
 from tray_app.core.failure import FailureKind
+from tray_app.core.ports import RefreshFailed
 from tray_app.core.tokens import Secret, TokenSet, merged
-from tray_app.oauth.client import OAuthProvider
-from tray_app.oauth.device import DeviceSignIn
-from tray_app.oauth.signin import SignIn
-from tray_app.ports import RefreshFailed
-from tray_app.store.memory_store import MemoryStore
 
 SECRET = "a secret: of 50% & more, long enough"
 CONSENT = {"prompt": "consent"}

@@ -12,19 +12,19 @@ import pytest
 
 from tests.builders import NOW, account, failure, tokens
 from tests.integration.hostile_server import HandClock
+from tray_app.adapters.oauth.http_client import AnswerLost
+from tray_app.adapters.store.facts import MemoryFacts
+from tray_app.adapters.store.locks import FileLock
+from tray_app.adapters.store.memory_store import MemoryStore
 from tray_app.core.account import Configuration, RetryPolicy
+from tray_app.core.errors import SignInNeeded, StoreUnavailable, Unavailable, UnknownAccount
 from tray_app.core.failure import FailureKind
 from tray_app.core.health import Health
+from tray_app.core.ports import RefreshFailed
 from tray_app.core.tokens import Secret, TokenAnswer
-from tray_app.engine import Engine
-from tray_app.errors import SignInNeeded, StoreUnavailable, Unavailable, UnknownAccount
-from tray_app.hand_out import token_of
-from tray_app.keeper import Keeper, Parts
-from tray_app.oauth.transport import AnswerLost
-from tray_app.ports import RefreshFailed
-from tray_app.store.facts import MemoryFacts
-from tray_app.store.lock import FileLock
-from tray_app.store.memory_store import MemoryStore
+from tray_app.engine.engine import Engine
+from tray_app.engine.get_token import token_of
+from tray_app.engine.refresher import Keeper, Parts
 
 
 class FailingStore(MemoryStore):

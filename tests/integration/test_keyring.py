@@ -23,10 +23,10 @@ from jeepney import Message as JeepneyMessage
 from jeepney.io.blocking import DBusConnection
 
 from tests.keyring_session import KeyringSession, eventually, missing_part
+from tray_app.adapters.store import keyring_store
+from tray_app.adapters.store.keyring_store import KeyringStore
+from tray_app.core.errors import StoreUnavailable
 from tray_app.core.tokens import Secret, TokenSet
-from tray_app.errors import StoreUnavailable
-from tray_app.store import keyring_store
-from tray_app.store.keyring_store import KeyringStore
 
 NAMES = ("work", "home", "a", "b")
 ROOT = Path(__file__).parents[2]
@@ -330,7 +330,7 @@ async def test_without_a_session_bus_there_is_no_store(
 
 SAVER = """
 import asyncio
-from tray_app.store.keyring_store import KeyringStore
+from tray_app.adapters.store.keyring_store import KeyringStore
 from tests.integration.test_keyring import tokens
 
 async def main():
@@ -371,9 +371,9 @@ async def test_a_process_that_is_killed_while_it_saves_leaves_the_last_tokens_or
 
 SCRIPT = """
 import asyncio, json, sys
-from tray_app.errors import StoreUnavailable
-from tray_app.store.keyring_backend import backend_name
-from tray_app.store.keyring_store import KeyringStore
+from tray_app.core.errors import StoreUnavailable
+from tray_app.adapters.store.keyring_backend import backend_name
+from tray_app.adapters.store.keyring_store import KeyringStore
 from tests.integration.test_keyring import tokens
 
 async def main():
@@ -514,7 +514,10 @@ def test_the_secret_service_chosen_by_name_does_not_prompt_in_the_background_eit
 
 
 def test_keyring_is_imported_only_when_it_is_used() -> None:
-    code = "import sys, tray_app.store.keyring_store; print(sorted({'keyring', 'secretstorage'} & set(sys.modules)))"
+    code = (
+        "import sys, tray_app.adapters.store.keyring_store;"
+        "print(sorted({'keyring', 'secretstorage'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"

@@ -15,7 +15,7 @@ from selenium.webdriver.chrome.service import Service
 
 from tests.integration.hostile_server import BOUND
 from tests.servers.oidc_provider import HERE
-from tray_app.oauth import pages
+from tray_app.adapters.oauth import pages
 
 AXE = HERE / "node_modules/axe-core/axe.min.js"
 PAGES = {

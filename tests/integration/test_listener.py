@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.integration.hostile_server import BOUND, Browser
-from tray_app.oauth.listener import FETCH_SECONDS, Callback, Listener
+from tray_app.adapters.oauth.loopback_listener import FETCH_SECONDS, Callback, Listener
 
 STATE = "the-right-state"
 PAGE = b"<!doctype html><title>It went well</title>"

@@ -14,7 +14,7 @@ import pytest
 from tests.fakes.notification_daemon import NotificationDaemon
 from tests.integration.hostile_server import form, json_response
 from tests.integration.lamplighter_process import Finished, Lamplighter, Provider, eventually, page_of
-from tray_app.web import Response
+from tray_app.base.http.server import Response
 
 
 class Watch:

@@ -11,9 +11,9 @@ from tests.integration.test_keeper import World
 from tray_app.core.account import RetryPolicy
 from tray_app.core.health import Health
 from tray_app.core.record import Record
-from tray_app.keeper import Keeper
-from tray_app.lookout import Lookout
-from tray_app.surroundings import Surroundings
+from tray_app.engine.lookout import Lookout
+from tray_app.engine.refresher import Keeper
+from tray_app.engine.system_state import Surroundings
 
 
 class Watching:

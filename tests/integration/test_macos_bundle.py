@@ -16,7 +16,7 @@ import pytest
 
 from tests.builders import script
 from tray_app._version import __version__
-from tray_app.desktop.autostart import default_command
+from tray_app.adapters.platform.autostart import default_command
 
 ROOT = Path(__file__).parents[2]
 MACOS = ROOT / "packaging/macos"

@@ -22,8 +22,8 @@ from tests.integration.hostile_server import (
     no_secret,
 )
 from tests.integration.test_token_endpoint import failure, held, named, saying
+from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.core.failure import FailureKind
-from tray_app.oauth.client import OAuthProvider
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_in_a_network_without_a_route_an_address_is_offline_and_loopback_is_ther
 import asyncio
 from tests.integration.hostile_server import AuthorizationServer, HandClock, no_secret
 from tests.integration.test_token_endpoint import failure, held, named
-from tray_app.oauth.client import OAuthProvider
+from tray_app.adapters.oauth.provider import OAuthProvider
 async def main():
     provider = OAuthProvider(HandClock(), no_secret)
     found = await failure(provider, named("https://192.0.2.1"))

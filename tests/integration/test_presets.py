@@ -12,15 +12,15 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from tests.integration.hostile_server import BOUND, AuthorizationServer, Browser, HandClock, form, json_response, tokens
-from tray_app import config
+from tray_app.adapters.config import parser as config
+from tray_app.adapters.oauth.browser_flow import SignIn
+from tray_app.adapters.oauth.provider import OAuthProvider
+from tray_app.base.http.server import Request, Response
 from tray_app.core.account import Account
+from tray_app.core.errors import Misconfigured
 from tray_app.core.failure import FailureKind
+from tray_app.core.ports import RefreshFailed
 from tray_app.core.tokens import Secret, TokenSet
-from tray_app.errors import Misconfigured
-from tray_app.oauth.client import OAuthProvider
-from tray_app.oauth.signin import SignIn
-from tray_app.ports import RefreshFailed
-from tray_app.web import Request, Response
 
 
 class StandIn:

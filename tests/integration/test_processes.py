@@ -28,9 +28,9 @@ TTL = 8
 
 ENGINE_ALONE = """
 import asyncio, signal
-from tray_app import config
-from tray_app.app import World, build_engine
-from tray_app.paths import places
+from tray_app.adapters.config import parser as config
+from tray_app.bootstrap import World, build_engine
+from tray_app.base.paths import places
 async def main():
     here = places()
     engine = build_engine(World(here), config.load(here.config_file))

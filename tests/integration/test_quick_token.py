@@ -14,7 +14,13 @@ import pytest
 from tests.integration.hostile_server import json_response
 from tests.integration.lamplighter_process import COMMAND, Lamplighter, Provider
 
-ITS_OWN = {"tray_app", "tray_app.__main__", "tray_app.agent", "tray_app.agent.errand", "tray_app.agent.peer"}
+ITS_OWN = {
+    "tray_app",
+    "tray_app.__main__",
+    "tray_app.interfaces.agent",
+    "tray_app.interfaces.agent.fast_token",
+    "tray_app.interfaces.agent.peer",
+}
 OF_THE_LIBRARY = {"_socket"}
 OF_THE_SCRIPT = "import re"
 """What pip's own script imports before it comes to us; newer ones do not."""

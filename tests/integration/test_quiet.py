@@ -17,7 +17,7 @@ from dbus_fast.signature import Variant
 
 from tests.fakes.notification_daemon import bare_bus
 from tests.fakes.waiting import until
-from tray_app.desktop.quiet import LOCKED, SILENCE, DesktopQuiet
+from tray_app.interfaces.notifications.do_not_disturb import LOCKED, SILENCE, DesktopQuiet
 
 NOTIFICATIONS = "org.freedesktop.Notifications"
 

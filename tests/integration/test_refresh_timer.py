@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from tests.fakes.waiting import until
 from tray_app import RefreshTimer
-from tray_app.clock import WallClock
-from tray_app.refresh_timer import new_scheduler
+from tray_app.base.clock import WallClock
+from tray_app.engine.refresh_timer import new_scheduler
 
 
 class Work:

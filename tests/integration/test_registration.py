@@ -21,14 +21,14 @@ from tests.integration.hostile_server import (
     no_secret,
     tokens,
 )
+from tray_app.adapters.oauth.browser_flow import SignIn
+from tray_app.adapters.oauth.provider import OAuthProvider
+from tray_app.adapters.store.memory_store import MemoryStore
+from tray_app.base.http.server import Request, Response
 from tray_app.core.account import Account
 from tray_app.core.failure import FailureKind
+from tray_app.core.ports import RefreshFailed
 from tray_app.core.tokens import Secret, TokenSet
-from tray_app.oauth.client import OAuthProvider
-from tray_app.oauth.signin import SignIn
-from tray_app.ports import RefreshFailed
-from tray_app.store.memory_store import MemoryStore
-from tray_app.web import Request, Response
 
 DOOR = {"registration_access_token": "canary-door", "registration_client_uri": "/register/1"}
 

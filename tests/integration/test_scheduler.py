@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from tests.fakes.waiting import until
-from tray_app.clock import WallClock
-from tray_app.scheduler import HEARTBEAT, Scheduler
+from tray_app.base.clock import WallClock
+from tray_app.engine.scheduler import HEARTBEAT, Scheduler
 
 
 class Looks:

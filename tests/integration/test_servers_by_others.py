@@ -22,8 +22,8 @@ from tests.servers.canaille_server import CanailleServer, canaille_missing
 from tests.servers.django_server import DjangoServer, django_missing
 from tests.servers.oidc_provider import OidcProvider, oidc_provider_missing
 from tests.servers.person import redirect_after_approval
-from tray_app.oauth.discovery import metadata_urls
-from tray_app.store.keyring_store import KeyringStore
+from tray_app.adapters.oauth.discovery import metadata_urls
+from tray_app.adapters.store.keyring_store import KeyringStore
 
 LIFE = 4
 """Seconds that an access token of these servers lives."""

@@ -14,7 +14,7 @@ import pytest
 from tests.integration.hostile_server import form, json_response
 from tests.integration.lamplighter_process import Lamplighter, Provider, Running, arrive, listens
 from tests.keyring_session import eventually
-from tray_app.web import Request, Response
+from tray_app.base.http.server import Request, Response
 
 CODES = {"device_code": "canary-device", "user_code": "WDJB-MJHT", "interval": 1, "expires_in": 300}
 

@@ -8,16 +8,16 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.integration.hostile_server import BOUND, AuthorizationServer, Browser, HandClock, no_secret
+from tray_app.adapters.oauth.browser_flow import SignIn
+from tray_app.adapters.oauth.provider import OAuthProvider
+from tray_app.adapters.store.memory_store import MemoryStore
+from tray_app.base.http.server import bind_loopback
 from tray_app.core.account import Account
+from tray_app.core.errors import SignInFailed
+from tray_app.core.ports import Flow
 from tray_app.core.tokens import TokenSet
-from tray_app.errors import SignInFailed
-from tray_app.events import Events
-from tray_app.oauth.client import OAuthProvider
-from tray_app.oauth.signin import SignIn
-from tray_app.ports import Flow
-from tray_app.sign_ins import SignIns
-from tray_app.store.memory_store import MemoryStore
-from tray_app.web import bind_loopback
+from tray_app.engine.events import Events
+from tray_app.engine.sign_ins import SignIns
 
 
 @pytest.fixture

@@ -28,15 +28,15 @@ from tests.integration.hostile_server import (
 )
 from tests.servers.oidc_provider import OidcProvider, oidc_provider_missing
 from tests.servers.person import redirect_after_approval
-from tray_app.clock import WallClock
+from tray_app.adapters.oauth.browser_flow import SignIn
+from tray_app.adapters.oauth.provider import OAuthProvider
+from tray_app.base.clock import WallClock
+from tray_app.base.http.server import Request, Response
 from tray_app.core.account import Account, Endpoints
+from tray_app.core.errors import LamplighterError, Misconfigured, SignInFailed, StoreUnavailable, Unavailable
 from tray_app.core.failure import FailureKind
+from tray_app.core.ports import RefreshFailed
 from tray_app.core.tokens import Secret, TokenSet
-from tray_app.errors import LamplighterError, Misconfigured, SignInFailed, StoreUnavailable, Unavailable
-from tray_app.oauth.client import OAuthProvider
-from tray_app.oauth.signin import SignIn
-from tray_app.ports import RefreshFailed
-from tray_app.web import Request, Response
 
 BROWSER = Browser()
 

@@ -15,8 +15,8 @@ from tests.fakes.claude import Claude
 from tests.fakes.waiting import until
 from tests.integration.lamplighter_process import Provider, arrive
 from tests.integration.status_page import Running, Visitor, running
-from tray_app import language
-from tray_app.page.server import Page
+from tray_app.base import translation as language
+from tray_app.interfaces.page.server import Page
 
 MEMORY = 'store = "memory"   # a comment that stays'
 
@@ -53,8 +53,10 @@ async def test_nothing_listens_before_it_is_opened_nor_after_the_end(
     tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bound = []
-    monkeypatch.setattr("tray_app.page.server.bind_loopback", lambda *where: bound.append(where) or real(*where))
-    from tray_app.web import bind_loopback as real
+    monkeypatch.setattr(
+        "tray_app.interfaces.page.server.bind_loopback", lambda *where: bound.append(where) or real(*where)
+    )
+    from tray_app.base.http.server import bind_loopback as real
 
     async with running(tmp_path / "home", MEMORY, provider.account()) as one:
         assert bound == []
@@ -66,7 +68,7 @@ async def test_nothing_listens_before_it_is_opened_nor_after_the_end(
 
 
 async def test_it_closes_a_while_after_the_last_tab_and_opens_again(one: Running) -> None:
-    from tray_app.front_page import FrontPage
+    from tray_app.interfaces.page.controller import FrontPage
 
     page = Page(FrontPage(one.applet), idle_seconds=1)
     one.applet.page = page

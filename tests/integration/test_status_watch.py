@@ -140,7 +140,7 @@ def test_a_program_gets_an_object_at_each_change(applet: Running, lamplighter: L
 @pytest.fixture
 def quick_looks(tmp_path: Path, lamplighter: Lamplighter) -> None:
     """Looks ten times a second, without an applet."""
-    (tmp_path / "sitecustomize.py").write_text("import tray_app.asking\ntray_app.asking.LOOK_SECONDS = 0.1\n")
+    (tmp_path / "sitecustomize.py").write_text("import tray_app.cli.client\ntray_app.asking.LOOK_SECONDS = 0.1\n")
     lamplighter.environment["PYTHONPATH"] = str(tmp_path)
 
 

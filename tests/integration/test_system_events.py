@@ -20,15 +20,15 @@ from tests.fakes.system_bus import CONNECTED, CONNECTING, DISCONNECTED, SystemBu
 from tests.fakes.waiting import until
 from tests.integration.test_keeper import World
 from tests.keyring_session import eventually
+from tray_app.adapters.platform import linux_kernel_events as kernel_events
+from tray_app.adapters.platform.linux_kernel_events import ClockSet
+from tray_app.adapters.platform.linux_logind import Logind
+from tray_app.adapters.platform.system_events import AllSources
 from tray_app.core.account import Configuration
+from tray_app.core.errors import Unavailable
 from tray_app.core.failure import FailureKind
 from tray_app.core.health import Health
-from tray_app.desktop import kernel_events
-from tray_app.desktop.kernel_events import ClockSet
-from tray_app.desktop.logind import Logind
-from tray_app.desktop.system_events import AllSources
-from tray_app.engine import Engine
-from tray_app.errors import Unavailable
+from tray_app.engine.engine import Engine
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
 
@@ -150,7 +150,7 @@ async def test_a_clock_that_is_set_is_told_once_and_listened_for_again(monkeypat
 def test_a_route_that_comes_is_told_once_it_has_settled():
     script = """
 import asyncio, subprocess
-from tray_app.desktop.kernel_events import Routes
+from tray_app.adapters.platform.linux_kernel_events import Routes
 async def main():
     heard, came = [], asyncio.Event()
     async def happened(kind):
@@ -288,7 +288,7 @@ async def test_nothing_is_begun_while_the_machine_falls_asleep_and_what_is_under
 
 
 async def test_a_sleep_that_never_comes_and_a_network_that_nobody_tells_of_are_not_waited_for_long(stage, monkeypatch):
-    monkeypatch.setattr("tray_app.surroundings.NETWORK_COMES", 0.05)
+    monkeypatch.setattr("tray_app.engine.system_state.NETWORK_COMES", 0.05)
     await stage.signed_in("work")
     stage.clock.pass_by(hours=2)
     await stage.happened("resume")

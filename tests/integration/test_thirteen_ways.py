@@ -28,15 +28,15 @@ from tests.integration.naive_refresher import LockByAge, NaiveRefresher, code_at
 from tests.integration.test_listener import listening, outcome
 from tests.integration.test_token_endpoint import failure, held, named, tls_server
 from tests.keyring_session import eventually
-from tray_app.clock import WallClock
+from tray_app.adapters.oauth.provider import OAuthProvider
+from tray_app.base.clock import WallClock
 from tray_app.core.failure import ENDS_SIGN_IN, FailureKind
 from tray_app.core.tokens import Secret
-from tray_app.oauth.client import OAuthProvider
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="only where processes have signals")
 HOLDER = """
 import pathlib, sys
-from tray_app.store.lock import KernelLock
+from tray_app.adapters.store.locks import KernelLock
 assert KernelLock(pathlib.Path(sys.argv[1])).try_acquire()
 print("held", flush=True)
 sys.stdin.read()

@@ -26,15 +26,15 @@ from tests.integration.hostile_server import (
     no_secret,
     tokens,
 )
+from tray_app.adapters.oauth import connection_watch as way
+from tray_app.adapters.oauth.http_client import AnswerLost
+from tray_app.adapters.oauth.provider import OAuthProvider
+from tray_app.base.http.server import Request, Response
 from tray_app.core.account import Account, Endpoints, Quirks
+from tray_app.core.errors import StoreUnavailable
 from tray_app.core.failure import Failure, FailureKind
+from tray_app.core.ports import RefreshFailed
 from tray_app.core.tokens import Secret, TokenAnswer, TokenSet, merged
-from tray_app.errors import StoreUnavailable
-from tray_app.oauth import way
-from tray_app.oauth.client import OAuthProvider
-from tray_app.oauth.transport import AnswerLost
-from tray_app.ports import RefreshFailed
-from tray_app.web import Request, Response
 
 REFRESH_TOKEN = "R0-very-secret"
 

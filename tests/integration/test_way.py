@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tray_app.oauth.way import has_moved
+from tray_app.adapters.oauth.connection_watch import has_moved
 
 OF_BEFORE = "192.0.2.77"
 """TEST-NET-1 (RFC 5737): nobody has it."""

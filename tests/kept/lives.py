@@ -19,22 +19,22 @@ from typing import Any
 
 from tests.builders import failure, tokens
 from tests.integration.hostile_server import HandClock
-from tray_app import config
-from tray_app.config.draft import with_account
+from tray_app.adapters.config import parser as config
+from tray_app.adapters.config.editor import with_account
+from tray_app.adapters.oauth import registration
+from tray_app.adapters.store.facts import FactsFolder
+from tray_app.adapters.store.history_file import History
+from tray_app.adapters.store.keyring_backend import PART_SIZE, Backend
+from tray_app.adapters.store.keyring_store import KeyringStore
+from tray_app.adapters.store.locks import FileLock
+from tray_app.base.paths import write_private
 from tray_app.core.account import Account
 from tray_app.core.failure import Failure, FailureKind
-from tray_app.core.said import said
+from tray_app.core.message import said
+from tray_app.core.ports import Parts, RefreshFailed
 from tray_app.core.tokens import Secret, TokenAnswer, TokenSet
-from tray_app.events import Event
-from tray_app.history import History
-from tray_app.keeper import Keeper
-from tray_app.oauth import registration
-from tray_app.paths import write_private
-from tray_app.ports import Parts, RefreshFailed
-from tray_app.store.facts import FactsFolder
-from tray_app.store.keyring_backend import PART_SIZE, Backend
-from tray_app.store.keyring_store import KeyringStore
-from tray_app.store.lock import FileLock
+from tray_app.engine.events import Event
+from tray_app.engine.refresher import Keeper
 
 HOME = Path("/lamplighter/kept")
 WRITTEN_BY_HAND = """\

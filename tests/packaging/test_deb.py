@@ -17,7 +17,7 @@ from tests.packaging.empty_debian import EmptyDebian, missing_part
 from tests.packaging.packages import ROOT, built, said
 from tray_app._version import __version__
 from tray_app.core.health import Health
-from tray_app.desktop.look import COLOUR
+from tray_app.interfaces.tray.icon_set import COLOUR
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
 INSTALLED_AT_MOST = 60e6  # bytes
@@ -80,7 +80,11 @@ def test_it_carries_every_module_and_every_file_that_modules_open(unpacked: Path
     }
 
     carried = {path.relative_to(own) for path in own.rglob("*") if path.is_file()}
-    assert {Path("oauth/presets.toml"), Path("page/page.js"), Path("locale/de/LC_MESSAGES/lamplighter.mo")} <= opened
+    assert {
+        Path("adapters/config/presets.toml"),
+        Path("interfaces/page/page.js"),
+        Path("base/locale/de/LC_MESSAGES/lamplighter.mo"),
+    } <= opened
     assert (modules | opened) - carried == set()
 
 

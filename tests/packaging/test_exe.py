@@ -21,7 +21,7 @@ from tests.packaging.packages import BARE, ROOT, built
 from tray_app._version import __version__
 from tray_app.core.health import Health
 from tray_app.demo.story import StoryBrowser
-from tray_app.desktop.look import COLOUR
+from tray_app.interfaces.tray.icon_set import COLOUR
 
 pytestmark = [
     pytest.mark.skipif(os.environ.get("LAMPLIGHTER_TEST_WINE") != "1", reason="only with packaging/test.py --wine"),

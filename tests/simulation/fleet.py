@@ -14,7 +14,7 @@ from random import Random
 
 from tray_app.core.account import RefreshPolicy, RetryPolicy
 from tray_app.core.failure import Failure, FailureKind
-from tray_app.core.plan import refresh_due, retry_due
+from tray_app.core.schedule import refresh_due, retry_due
 from tray_app.core.tokens import Secret, TokenSet
 
 LAMPS = 100_000

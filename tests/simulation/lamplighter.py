@@ -10,17 +10,17 @@ from random import Random
 
 from tests.simulation.parts import parts_of
 from tests.simulation.world import Process
+from tray_app.adapters.oauth.token_response import token_answer
 from tray_app.core.account import Account, Configuration
+from tray_app.core.errors import LamplighterError
 from tray_app.core.failure import Answer
 from tray_app.core.health import Health
+from tray_app.core.ports import Notification
 from tray_app.core.tokens import merged
-from tray_app.engine import Engine
-from tray_app.errors import LamplighterError
-from tray_app.events import Event
-from tray_app.incidents import Incidents, NeverQuiet
-from tray_app.oauth.token_response import token_answer
-from tray_app.ports import Notification
-from tray_app.scheduler import HEARTBEAT
+from tray_app.engine.engine import Engine
+from tray_app.engine.events import Event
+from tray_app.engine.scheduler import HEARTBEAT
+from tray_app.interfaces.notifications.incidents import Incidents, NeverQuiet
 
 NAME = "work"
 ACCOUNT = Account(NAME, client_id="tray", issuer="https://login.example.com", scopes=("openid", "offline_access"))

@@ -12,21 +12,21 @@ from typing import Any, Self
 
 from tests.simulation.network import NoAnswer, ask
 from tests.simulation.world import Process
+from tray_app.adapters.oauth.http_client import AnswerLost
+from tray_app.adapters.oauth.token_response import token_answer
+from tray_app.adapters.store.locks import LOOK_AGAIN
+from tray_app.adapters.store.memory_store import MemoryStore
 from tray_app.core.account import Account
+from tray_app.core.errors import StoreUnavailable
 from tray_app.core.failure import Failure, FailureKind, classify
+from tray_app.core.ports import RefreshFailed
 from tray_app.core.tokens import TokenAnswer, TokenSet
-from tray_app.errors import StoreUnavailable
-from tray_app.keeper import Parts
-from tray_app.oauth.token_response import token_answer
-from tray_app.oauth.transport import AnswerLost
-from tray_app.ports import RefreshFailed
-from tray_app.store.lock import LOOK_AGAIN
-from tray_app.store.memory_store import MemoryStore
+from tray_app.engine.refresher import Parts
 
 READING, WRITING = 0.013, 0.020
 """Seconds that gnome-keyring takes (measured)."""
 PROBED = 11.0
-"""Seconds after which the keep-alive probes of `oauth/transport.py` have found a connection dead."""
+"""Seconds after which the keep-alive probes of `adapters/oauth/http_client.py` have found a connection dead."""
 MOVED = 1.0
 """Seconds between its two looks whether this computer is in another network by now."""
 HOST = "login.example.com"

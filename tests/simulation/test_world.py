@@ -20,7 +20,7 @@ from tests.simulation.scene import START, STRICT, asks, played, scene
 from tests.simulation.table import held, table
 from tests.simulation.world import Machine
 from tests.simulation.year import ENDING, Year
-from tray_app.store.lock import LOOK_AGAIN
+from tray_app.adapters.store.locks import LOOK_AGAIN
 
 GRACE = Rules("grace", 60.0, HOUR, None, None, tells_end=False)
 

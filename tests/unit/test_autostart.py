@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tray_app.desktop.autostart import LaunchAgent, XdgAutostart, _exec_argument, autostart, default_command
-from tray_app.errors import LamplighterError
+from tray_app.adapters.platform.autostart import LaunchAgent, XdgAutostart, _exec_argument, autostart, default_command
+from tray_app.core.errors import LamplighterError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="only where the desktop reads files")
 LAMPLIGHTER = "/opt/lamp lighter/bin/lamplighter-tray"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tray_app.desktop.browser import _is_for_a_browser
+from tray_app.adapters.platform.browser import _is_for_a_browser
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from tests.builders import NOW
 from tests.integration.hostile_server import HandClock
-from tray_app.core.chronicle import MOST, entries_between, from_lines, to_line
+from tray_app.adapters.store.history_file import LARGEST, History
+from tray_app.core.history import MOST, entries_between, from_lines, to_line
 from tray_app.core.status import rfc3339
-from tray_app.events import Event
-from tray_app.history import LARGEST, History
+from tray_app.engine.events import Event
 
 
 def facts(health="fresh", *, refreshed=None, error=None, name="work"):

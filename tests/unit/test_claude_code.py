@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import NOW
-from tray_app import config
+from tray_app.adapters.config import parser as config
 from tray_app.core.claude_code import Reading, health_at, health_changes_at, is_new_sign_in, reading_of
+from tray_app.core.errors import Misconfigured
 from tray_app.core.health import Health
-from tray_app.core.words import watched_words
-from tray_app.errors import Misconfigured
+from tray_app.core.phrasing import watched_words
 
 
 def ms(moment):

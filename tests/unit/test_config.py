@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tray_app import config
+from tray_app.adapters.config import parser as config
 from tray_app.core.account import Configuration
-from tray_app.errors import Misconfigured
+from tray_app.core.errors import Misconfigured
 
 GOOD = """
 store = "memory"
@@ -256,7 +256,7 @@ def test_a_directory_of_microsoft_is_part_of_its_endpoints():
 
 
 def test_each_preset_says_where_it_was_read_and_holds_only_what_is_read_of_it():
-    from tray_app.config.presets import FILE
+    from tray_app.adapters.config.presets import FILE
 
     known = {"source", "issuer", "tenant", "scopes", "redirect_uri", "authorization_parameters"}
     known |= {f"{name}_endpoint" for name in ("authorization", "token", "revocation", "device_authorization")}

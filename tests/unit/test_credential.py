@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from tray_app.agent.credential import (
+from tray_app.core.errors import Misconfigured
+from tray_app.interfaces.agent.credential import (
     GitQuestion,
     account_for,
     exec_credential,
@@ -16,7 +17,6 @@ from tray_app.agent.credential import (
     read_git,
     xoauth2,
 )
-from tray_app.errors import Misconfigured
 
 END = "2026-11-24T12:00:00Z"
 CAN_BEARER = ["capability[]=authtype", "capability[]=state"]

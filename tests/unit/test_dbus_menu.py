@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tray_app.desktop.dbus_menu import ROOT, Line, Menu
-from tray_app.ports import MenuEntry
+from tray_app.core.ports import MenuEntry
+from tray_app.interfaces.tray.dbus_menu import ROOT, Line, Menu
 
 
 def nothing() -> None:

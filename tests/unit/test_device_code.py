@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import NOW
+from tray_app.adapters.oauth.device_code import LONGEST_LIFE, USUAL_INTERVAL, device_code_of
 from tray_app.core.failure import Answer
-from tray_app.oauth.device_code import LONGEST_LIFE, USUAL_INTERVAL, device_code_of
 
 GOOD = {
     "device_code": "D1",

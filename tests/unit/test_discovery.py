@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tray_app.adapters.oauth.discovery import WrongMetadata, endpoints_of, metadata_urls
 from tray_app.core.account import Endpoints, Offered
 from tray_app.core.failure import Answer
 from tray_app.core.urls import check_endpoint_url
-from tray_app.oauth.discovery import WrongMetadata, endpoints_of, metadata_urls
 
 ISSUER = "https://login.example.com"
 

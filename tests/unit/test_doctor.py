@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tray_app.core.said import said
-from tray_app.doctor import advice
-from tray_app.doctor.examination import all_is_well, report_lines
-from tray_app.doctor.finding import cannot, masked, ok, skipped
-from tray_app.doctor.network import Offset, clock_finding
-from tray_app.language import catalog, told
+from tray_app.base.translation import catalog, told
+from tray_app.core.message import said
+from tray_app.interfaces.doctor import advice
+from tray_app.interfaces.doctor.examination import all_is_well, report_lines
+from tray_app.interfaces.doctor.finding import cannot, masked, ok, skipped
+from tray_app.interfaces.doctor.network import Offset, clock_finding
 
 DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n'
 UBUNTU = "ID=ubuntu\nID_LIKE=debian\n"

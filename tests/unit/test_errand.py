@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tray_app.agent.errand import _question, _socket_path
-from tray_app.paths import places
+from tray_app.base.paths import places
+from tray_app.interfaces.agent.fast_token import _question, _socket_path
 
 PLACES = ("LAMPLIGHTER_SOCKET", "LAMPLIGHTER_HOME", "XDG_RUNTIME_DIR")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tray_app.ports import Facts
-from tray_app.store.facts import FactsFolder, MemoryFacts
+from tray_app.adapters.store.facts import FactsFolder, MemoryFacts
+from tray_app.core.ports import Facts
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="only on POSIX systems")
 FACTS = {"attempts": 3, "failure": {"kind": "unreachable", "at": "2026-11-24T01:02:03Z"}, "names": ["ä", None]}

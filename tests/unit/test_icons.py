@@ -11,10 +11,10 @@ from PIL import Image
 
 from tests.builders import script
 from tray_app.core.health import Health
-from tray_app.desktop import icons
-from tray_app.desktop.icons import LAMPS
-from tray_app.desktop.look import COLOUR, SIGNING_IN, SIZES, STARTING, Lamp, look_of
-from tray_app.ports import TrayView
+from tray_app.core.ports import TrayView
+from tray_app.interfaces.tray import icons
+from tray_app.interfaces.tray.icon_set import COLOUR, SIGNING_IN, SIZES, STARTING, Lamp, look_of
+from tray_app.interfaces.tray.icons import LAMPS
 
 PANELS = {"dark": (38, 40, 44), "light": (246, 245, 244)}
 
@@ -58,7 +58,7 @@ def test_what_lies_in_icons_bin_is_what_the_description_draws(look: str) -> None
     off = sum(
         abs(a - b) > 24 for a, b in zip(kept, new, strict=True)
     )  # Pillow's edges differ a little between versions
-    assert off < len(new) * 0.01, "draw them again: python -m tray_app.desktop.icons"
+    assert off < len(new) * 0.01, "draw them again: python -m tray_app.interfaces.tray.icons"
 
 
 @pytest.mark.parametrize("look", COLOUR)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tray_app.adapters.oauth.id_token import Given, WrongIdToken, verified_subject
 from tray_app.core.account import Offered
 from tray_app.core.tokens import Secret
-from tray_app.oauth.id_token import Given, WrongIdToken, verified_subject
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ISSUER = "https://login.example.com"

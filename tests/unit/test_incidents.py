@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes.notifier import RecordingNotifier
 from tray_app.core.health import Health
-from tray_app.incidents import Incidents
+from tray_app.interfaces.notifications.incidents import Incidents
 
 REFUSED = "login.example.com no longer accepts this sign-in (invalid_grant)"
 

@@ -17,22 +17,22 @@ from babel.messages.catalog import Catalog
 
 from tests.builders import NOW, failure, script, tokens
 from tests.unit.test_menu import shown, status
-from tray_app import language
+from tray_app.adapters.oauth import pages
+from tray_app.base import translation as language
+from tray_app.base.translation import preferred, told
 from tray_app.core import record as change
+from tray_app.core.errors import Unavailable
 from tray_app.core.failure import Answer, FailureKind, classify
 from tray_app.core.health import Health
-from tray_app.core.notes import facts_of, record_with
+from tray_app.core.message import Said, from_json, joined, said, to_json
+from tray_app.core.phrasing import span
 from tray_app.core.record import Record
-from tray_app.core.said import Said, from_json, joined, said, to_json
-from tray_app.core.words import span
+from tray_app.core.record_json import facts_of, record_with
 from tray_app.demo.grants import SignIn
 from tray_app.demo.page import PRESSED, View, control
 from tray_app.demo.provider import Event
-from tray_app.errors import Unavailable
-from tray_app.language import preferred, told
-from tray_app.oauth import pages
 
-PACKAGE = Path(language.__file__).parent
+PACKAGE = Path(language.__file__).parents[1]
 LANGUAGES = sorted(folder.name for folder in language.CATALOGS.iterdir())
 PLACES = re.compile(r"\{\w+\}")
 
@@ -146,7 +146,7 @@ def test_the_first_language_that_there_is_a_catalog_for_is_taken(german, monkeyp
 
 def test_an_english_desktop_reads_no_catalog_and_imports_no_gettext():
     code = (
-        "import sys; from tray_app.language import translated; from tray_app.core.said import said;"
+        "import sys; from tray_app.base.translation import translated; from tray_app.core.message import said;"
         "print(translated(said('fresh')), 'gettext' in sys.modules)"
     )
     asked = subprocess.run(
@@ -161,7 +161,7 @@ def test_an_english_desktop_reads_no_catalog_and_imports_no_gettext():
 
 @pytest.mark.parametrize("name", LANGUAGES)
 def test_every_sentence_is_translated_with_all_its_places(languages, name):
-    catalog: Catalog = languages.updated(PACKAGE / "locale" / name / "LC_MESSAGES" / "lamplighter.po")
+    catalog: Catalog = languages.updated(language.CATALOGS / name / "LC_MESSAGES" / "lamplighter.po")
 
     lacking = [message.id for message in catalog if message.id and not message.string]
     changed = [one.id for one in catalog if one.id and set(PLACES.findall(one.id)) != set(PLACES.findall(one.string))]
@@ -172,7 +172,7 @@ def test_every_sentence_is_translated_with_all_its_places(languages, name):
 
 @pytest.mark.parametrize("name", LANGUAGES)
 def test_the_compiled_catalog_is_that_of_what_the_code_says_now(languages, name):
-    po = PACKAGE / "locale" / name / "LC_MESSAGES" / "lamplighter.po"
+    po = language.CATALOGS / name / "LC_MESSAGES" / "lamplighter.po"
     written = {message.id: message.string for message in languages.updated(po) if message.id}
 
     with po.with_suffix(".mo").open("rb") as file:
@@ -199,7 +199,7 @@ SHOWN = {
 }
 """What makes something that a person sees in the tray, a notification or a page; where its texts stand."""
 KEYWORDS = {"title", "body", "otherwise", "text", "what", "remedy", "message"}
-IN_THE_TERMINAL = {"cli.py", "asking.py", "login.py", "draft.py", "look.py", "client.py", "commands", "__main__.py"}
+IN_THE_TERMINAL = {"cli", "commands", "editor.py", "probe.py", "client.py", "__main__.py"}
 """What is only read there stays English, as logs do."""
 
 
@@ -273,7 +273,7 @@ def loose(code: str) -> Iterator[str]:
 
 
 def test_all_that_doctor_finds_can_be_told_in_another_language():
-    rooms = [*(PACKAGE / "doctor").glob("*.py"), PACKAGE / "desktop/session.py"]
+    rooms = [*(PACKAGE / "interfaces/doctor").glob("*.py"), PACKAGE / "adapters/platform/desktop_session.py"]
 
     assert [(room.name, line) for room in rooms for line in loose(room.read_text("utf-8"))] == [], "say it with `said`"
 

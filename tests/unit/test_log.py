@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tray_app.core.said import said
+from tray_app.base.log import _Line
+from tray_app.core.message import said
 from tray_app.core.tokens import Secret
-from tray_app.log import _Line
 
 CANARY = "canary-0123456789abcdef.XYZ~"
 

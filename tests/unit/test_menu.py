@@ -6,7 +6,7 @@ from tests.builders import NOW, failure
 from tests.integration.hostile_server import HandClock
 from tray_app.core.health import Health
 from tray_app.core.status import AccountStatus
-from tray_app.desktop.menu import Acts, Situation, person_needed, view_of
+from tray_app.interfaces.tray.menu import Acts, Situation, person_needed, view_of
 
 
 class Clicks:

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import BOUND, NOW, account, failure, tokens
+from tray_app.adapters.store.facts import FactsFolder, MemoryFacts
 from tray_app.core.failure import FailureKind
 from tray_app.core.health import health_of, is_turned_away
-from tray_app.core.notes import facts_of, is_overtaken, is_signed_in, moment_in, record_with
-from tray_app.core.plan import health_changes_at, is_from_the_future
 from tray_app.core.record import Record, failed, set_back
+from tray_app.core.record_json import facts_of, is_overtaken, is_signed_in, moment_in, record_with
+from tray_app.core.schedule import health_changes_at, is_from_the_future
 from tray_app.core.status import status_of
-from tray_app.notebook import Notebook, log_change
-from tray_app.store.facts import FactsFolder, MemoryFacts
+from tray_app.engine.notebook import Notebook, log_change
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=10)
 ANYTHING = st.recursive(

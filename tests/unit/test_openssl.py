@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tray_app.store.openssl import aes_cbc
+from tray_app.adapters.store.openssl import aes_cbc
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux: the Secret Service is there")
 
@@ -50,7 +50,7 @@ def test_other_sizes_are_refused_before_openssl_reads_beyond_their_end(key: int,
 def test_secretstorage_speaks_through_it_and_others_still_get_the_package() -> None:
     code = """
 import sys
-from tray_app.store.openssl import aes_cbc, import_secretstorage
+from tray_app.adapters.store.openssl import aes_cbc, import_secretstorage
 import_secretstorage()
 assert not [name for name in sys.modules if name.startswith("cryptography")], sys.modules
 from secretstorage.dhcrypto import Session
@@ -69,7 +69,7 @@ def test_where_pythons_openssl_is_out_of_reach_secretstorage_gets_the_package() 
     code = """
 import sys, _ssl
 del _ssl.__file__  # as in a Python that has it built in
-from tray_app.store.openssl import import_secretstorage
+from tray_app.adapters.store.openssl import import_secretstorage
 import_secretstorage()
 assert "secretstorage" not in sys.modules
 import secretstorage

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tray_app.exchange import Request
-from tray_app.page import gate as room
-from tray_app.page.gate import KEY_SECONDS, MOST_KEYS, Gate
-from tray_app.page.words import WORDS
+from tray_app.base.http.messages import Request
+from tray_app.interfaces.page import gate as room
+from tray_app.interfaces.page.gate import KEY_SECONDS, MOST_KEYS, Gate
+from tray_app.interfaces.page.translations import WORDS
 
 ORIGIN = "http://127.0.0.1:4711"
 FOLDER = Path(room.__file__).parent

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tray_app.oauth.pasted import pasted_answer
+from tray_app.adapters.oauth.pasted_answer import pasted_answer
 
 STATE = "S-tate_0"
 

@@ -12,8 +12,8 @@ from tray_app.core import record as change
 from tray_app.core.account import RetryPolicy
 from tray_app.core.failure import ENDS_SIGN_IN, FailureKind
 from tray_app.core.health import Health, health_of
-from tray_app.core.plan import next_due, retry_due
 from tray_app.core.record import Record
+from tray_app.core.schedule import next_due, retry_due
 
 GETS_WORSE = [Health.FRESH, Health.ENDING, Health.RETRYING, Health.EXPIRED, Health.SIGN_IN_NEEDED]
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tray_app.agent.requests import LONGEST_BODY, LONGEST_HEAD, NotUnderstood, RequestReader, last_request
-from tray_app.exchange import Request
+from tray_app.base.http.messages import Request
+from tray_app.interfaces.agent.http_parser import LONGEST_BODY, LONGEST_HEAD, NotUnderstood, RequestReader, last_request
 
 HOST = b"Host: lamplighter\r\n"
 CHUNKED = b"POST /x HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tray_app.adapters.store.serialized import from_text, to_text
 from tray_app.core.tokens import Secret, TokenSet
-from tray_app.store.serialized import from_text, to_text
 
 moments = st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(9000, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 secrets = st.builds(Secret, st.text(st.characters()))

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import tokens
-from tray_app.errors import StoreUnavailable
-from tray_app.store.keyring_backend import Backend
-from tray_app.store.keyring_store import KeyringStore
-from tray_app.store.serialized import to_text
-from tray_app.store.slots import Slots
+from tray_app.adapters.store.keyring_backend import Backend
+from tray_app.adapters.store.keyring_store import KeyringStore
+from tray_app.adapters.store.serialized import to_text
+from tray_app.adapters.store.slots import Slots
+from tray_app.core.errors import StoreUnavailable
 
 WHOLE = to_text(tokens())
 PART = 300

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tray_app.stand_ins import stand_ins
+from tray_app.base.lean_imports import stand_ins
 
 
 def test_within_it_a_module_is_what_stands_in_for_it_and_afterwards_itself_again() -> None:

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from tray_app.oauth.transport import _told_of_a_dead_way
+from tray_app.adapters.oauth.http_client import _told_of_a_dead_way
 
 
 @pytest.mark.enable_socket

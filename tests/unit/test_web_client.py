@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tray_app.oauth.web_client import import_oauthlib
+from tray_app.adapters.oauth.web_client import import_oauthlib
 
 
 def test_what_a_client_needs_is_there() -> None:
@@ -18,7 +18,7 @@ def test_what_a_client_needs_is_there() -> None:
 
 def test_nothing_for_servers_is_loaded() -> None:
     code = (
-        "import sys; from tray_app.oauth.web_client import import_oauthlib; import_oauthlib();"
+        "import sys; from tray_app.adapters.oauth.web_client import import_oauthlib; import_oauthlib();"
         "print([name for name in sys.modules if 'grant_types' in name or 'endpoints' in name or 'openid' in name])"
     )
 

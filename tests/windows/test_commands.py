@@ -13,8 +13,8 @@ import pytest
 from tests.integration.lamplighter_process import Lamplighter, Provider, Running
 from tests.keyring_session import eventually
 from tray_app._version import __version__
-from tray_app.agent.client import AgentClient
-from tray_app.paths import places_in
+from tray_app.base.paths import places_in
+from tray_app.interfaces.agent.client import AgentClient
 
 pytestmark = pytest.mark.skipif(sys.platform != "win32", reason="only on Windows")
 ROOT = Path(__file__).parents[2]

@@ -18,14 +18,14 @@ from asyncio.windows_utils import PipeHandle
 from ctypes import wintypes
 
 from tests.contract.test_agent import Place
-from tray_app.agent import pipe_owner
-from tray_app.agent.client import AgentClient
-from tray_app.agent.errand import fetched
-from tray_app.agent.pipe import connected
-from tray_app.agent.pipe_door import BoundPipe
-from tray_app.agent.pipe_owner import own_sid
-from tray_app.errors import LamplighterError, NoApplet
-from tray_app.paths import SOCKET_VARIABLE, places, places_in
+from tray_app.base.paths import SOCKET_VARIABLE, places, places_in
+from tray_app.core.errors import LamplighterError, NoApplet
+from tray_app.interfaces.agent import windows_pipe_security as pipe_owner
+from tray_app.interfaces.agent.client import AgentClient
+from tray_app.interfaces.agent.fast_token import fetched
+from tray_app.interfaces.agent.windows_pipe_client import connected
+from tray_app.interfaces.agent.windows_pipe_security import own_sid
+from tray_app.interfaces.agent.windows_pipe_server import BoundPipe
 
 SE_KERNEL_OBJECT, OWNER, LIST = 6, 1, 4
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.builders import tokens
-from tray_app.desktop.autostart import autostart
-from tray_app.desktop.native_notifier import NativeNotifier
-from tray_app.desktop.notifier import make_notifier
-from tray_app.ports import Notification
-from tray_app.store.keyring_store import KeyringStore
+from tray_app.adapters.platform.autostart import autostart
+from tray_app.adapters.store.keyring_store import KeyringStore
+from tray_app.core.ports import Notification
+from tray_app.interfaces.notifications.native_notifier import NativeNotifier
+from tray_app.interfaces.notifications.notifier import make_notifier
 
 pytestmark = pytest.mark.skipif(sys.platform != "win32", reason="only on Windows")
 LIMIT = 2560

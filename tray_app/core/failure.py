@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from tray_app.core.said import joined, said
+from tray_app.core.message import joined, said
 
 
 class FailureKind(StrEnum):

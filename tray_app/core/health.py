@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from tray_app.core.failure import ENDS_SIGN_IN, FailureKind
-from tray_app.core.plan import MISCONFIGURED_ATTEMPTS
 from tray_app.core.record import Record
+from tray_app.core.schedule import MISCONFIGURED_ATTEMPTS
 
 ENDING_WITHIN = timedelta(days=3)
 TURNED_AWAY_TIMES = 3

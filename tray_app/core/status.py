@@ -9,9 +9,9 @@ from typing import Any
 from tray_app.core.account import Account
 from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.health import Health, health_of
-from tray_app.core.plan import next_due
+from tray_app.core.message import said
 from tray_app.core.record import Record
-from tray_app.core.said import said
+from tray_app.core.schedule import next_due
 
 
 def rfc3339(moment: datetime | None) -> str | None:

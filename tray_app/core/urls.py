@@ -6,7 +6,7 @@ import re
 from ipaddress import IPv4Address, ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from tray_app.core.said import said
+from tray_app.core.message import said
 
 _NOT_URL = re.compile(r"[^\x21-\x7e]|\\")  # urlsplit drops line breaks unseen, browsers read "\" as "/"
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]*:[0-9a-f:.]*")

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from tray_app.core.said import said
-from tray_app.ports import Clock
+from tray_app.core.message import said
+from tray_app.core.ports import Clock
 
 CODE_LIFE = timedelta(minutes=1)
 SIGN_IN_DAYS = 30

@@ -9,12 +9,12 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-from tray_app.core.said import said
-from tray_app.core.words import span
+from tray_app.base.http.messages import Response
+from tray_app.base.http.server import PAGE_HEADERS
+from tray_app.base.translation import _, language, translated
+from tray_app.core.message import said
+from tray_app.core.phrasing import span
 from tray_app.demo.grants import SignIn
-from tray_app.exchange import Response
-from tray_app.language import _, language, translated
-from tray_app.web import PAGE_HEADERS
 
 PRESSED = {
     "revoke": said("You revoked the session"),

@@ -19,12 +19,12 @@ from enum import Enum
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from tray_app.core.said import said
+from tray_app.base.http.messages import Request, Response
+from tray_app.base.http.server import HttpServer, Limits, bind_loopback
+from tray_app.core.message import said
+from tray_app.core.ports import Clock
 from tray_app.demo import page
 from tray_app.demo.grants import AuthorizationRequest, Grants, Refused
-from tray_app.exchange import Request, Response
-from tray_app.ports import Clock
-from tray_app.web import HttpServer, Limits, bind_loopback
 
 CLIENT_ID = "lamplighter-demo"
 SCOPES = ("demo", "offline_access")

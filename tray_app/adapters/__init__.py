@@ -1,0 +1,1 @@
+"""The world: authorization servers, token stores, the configuration file, the platform."""

@@ -1,0 +1,116 @@
+"""Where authorization servers listen: as configured, or found by their metadata and remembered for an hour."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from tray_app.adapters.oauth.client_auth import host_of
+from tray_app.adapters.oauth.discovery import WrongMetadata, endpoints_of, metadata_urls
+from tray_app.adapters.oauth.http_client import Transport
+from tray_app.adapters.oauth.resource import Resource, hinted_metadata_url, resource_metadata_url, resource_of
+from tray_app.core.account import Account, Endpoints
+from tray_app.core.failure import Answer, Failure, FailureKind, classify
+from tray_app.core.message import joined, said
+from tray_app.core.ports import Clock, RefreshFailed
+
+METADATA_LIFE = timedelta(hours=1)
+"""How long what was found is taken for granted: an endpoint that moves is found again within the hour."""
+
+T = TypeVar("T")
+
+
+class Directory:
+    """Finds servers. What was found is kept for an hour and then asked again; a worse answer later never replaces it.
+
+    Raises `RefreshFailed` with the class and the reason.
+    """
+
+    def __init__(self, transport: Transport, clock: Clock) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._endpoints: dict[str, tuple[datetime, Endpoints]] = {}
+        self._resources: dict[str, tuple[datetime, Resource]] = {}
+
+    async def endpoints(self, account: Account, issuer: str | None = None) -> Endpoints:
+        """Where the account's server listens. `issuer` is who gave its tokens, where the configuration names nobody."""
+        if account.endpoints is not None:
+            return replace(account.endpoints, issuer=account.endpoints.issuer or account.issuer)
+        issuer = account.issuer or issuer
+        if issuer is None:
+            resource = await self.resource(account)
+            if resource is None:
+                what = said("the configuration names neither an issuer nor endpoints")
+                raise self._failed(FailureKind.MISCONFIGURED, what)
+            issuer = resource.issuer
+        return await self._remembered(self._endpoints, issuer, self._discover)
+
+    async def resource(self, account: Account) -> Resource | None:
+        """What the account's resource says of itself (RFC 9728); None where the configuration names none."""
+        if account.resource is None:
+            return None
+        return await self._remembered(self._resources, account.resource, self._ask_resource)
+
+    async def _remembered(
+        self, known: dict[str, tuple[datetime, T]], name: str, find: Callable[[str], Awaitable[T]]
+    ) -> T:
+        now = self._clock.now()
+        found_at, found = known.get(name, (None, None))
+        if found_at is None or found is None or not timedelta(0) <= now - found_at < METADATA_LIFE:
+            try:
+                found = await find(name)
+            except RefreshFailed:
+                if found is None:
+                    raise
+            known[name] = (now, found)
+        return found
+
+    async def _discover(self, issuer: str) -> Endpoints:
+        """Both places are asked, since a server may answer at one of them for another issuer than ours."""
+        failures = list[Failure]()
+        for url in metadata_urls(issuer):
+            found = self._read(
+                lambda answer: endpoints_of(answer, issuer), await self._transport.get(url), url, failures
+            )
+            if found is not None:
+                return found
+        raise RefreshFailed(failures[0])
+
+    async def _ask_resource(self, resource: str) -> Resource:
+        """Its well-known place, then the one that it names where it turns us down (RFC 9728, 3.1 and 5.1)."""
+        failures = list[Failure]()
+        for find in (self._well_known, self._hinted):
+            url = await find(resource)
+            if url is not None:
+                answer = await self._transport.get(url)
+                found = self._read(lambda answer: resource_of(answer, resource), answer, url, failures)
+                if found is not None:
+                    return found
+        raise RefreshFailed(failures[0])
+
+    async def _well_known(self, resource: str) -> str | None:
+        return resource_metadata_url(resource)
+
+    async def _hinted(self, resource: str) -> str | None:
+        try:
+            return hinted_metadata_url(await self._transport.get(resource), resource)
+        except RefreshFailed:  # it may stream without end to whoever asks; what is known already is told
+            return None
+
+    def _read(self, read: Callable[[Answer], T | None], answer: Answer, url: str, failures: list[Failure]) -> T | None:
+        host = host_of(url)
+        try:
+            found = read(answer)
+        except WrongMetadata as error:
+            failures.insert(0, self._failed(FailureKind.MISCONFIGURED, joined(" ", (host, error.args[0]))).failure)
+            return None
+        if found is None:
+            # Without its body: whatever stands where the metadata should be says nothing about any grant.
+            asked = said("{host}, asked for its metadata,", host=host)
+            failures.append(classify(replace(answer, body=b""), self._clock.now(), host=asked))
+        return found
+
+    def _failed(self, kind: FailureKind, message: str) -> RefreshFailed:
+        return RefreshFailed(Failure(kind, message, self._clock.now()))

@@ -1,0 +1,261 @@
+"""An authorization server as the keeper and the sign-ins see it: who we are there, exchange, refresh, revocation.
+
+oauthlib prepares what is sent; what comes back is read by `token_response`, since oauthlib takes an error for a token
+where the member `error` is missing. Secrets go into bodies and headers alone (RFC 6749, 2.3.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tray_app.adapters.oauth.back_channel import BackChannel
+from tray_app.adapters.oauth.client_auth import Client, host_of
+from tray_app.adapters.oauth.device_code import GRANT, DeviceCode, device_code_of
+from tray_app.adapters.oauth.http_client import DEADLINE, Transport, import_httpx
+from tray_app.adapters.oauth.id_token import Given, WrongIdToken, claims_of, verified_subject
+from tray_app.adapters.oauth.metadata_cache import Directory
+from tray_app.adapters.oauth.registrar import UNKNOWN, Forgetful, Registrar, Shelf
+from tray_app.adapters.oauth.web_client import import_oauthlib
+from tray_app.core.account import Account, Endpoints
+from tray_app.core.errors import StoreUnavailable
+from tray_app.core.failure import Failure, FailureKind, members
+from tray_app.core.message import said
+from tray_app.core.ports import Clock, RefreshFailed
+from tray_app.core.tokens import Secret, TokenAnswer, TokenSet
+
+if TYPE_CHECKING:
+    from oauthlib.oauth2 import WebApplicationClient
+
+
+class OAuthProvider:
+    """Every account's authorization server. Raises `RefreshFailed` alone, with the class and the reason.
+
+    `client_secret(account_name)` gives the secret of a confidential client, None for a public one.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        client_secret: Callable[[str], Awaitable[Secret | None]],
+        shelf: Callable[[], Shelf] | None = None,
+        *,
+        deadline: float = DEADLINE,
+    ) -> None:
+        self._clock = clock
+        self._client_secret = client_secret
+        self._transport = Transport(clock, deadline)
+        self.directory = Directory(self._transport, clock)
+        self.registrar = Registrar(self._transport, clock, shelf or Forgetful().here)
+        self._channel = BackChannel(self._transport, clock)
+
+    @property
+    def clock_offset(self) -> timedelta | None:
+        """How far the clock of the server that answered last is ahead of this computer's; None before an answer."""
+        return self._transport.clock_offset
+
+    # -- who we are
+
+    async def endpoints(self, account: Account) -> Endpoints:
+        """Where the account's server listens: as configured, else found (RFC 8414, RFC 9728)."""
+        return await self.directory.endpoints(account)
+
+    async def client_secret(self, account: Account) -> Secret | None:
+        """The secret of a confidential client, None for a public one."""
+        try:
+            return await self._client_secret(account.name)
+        except StoreUnavailable as error:
+            raise RefreshFailed(Failure(FailureKind.STORE, error.what, self._clock.now(), error.reason)) from error
+
+    async def preferred_redirect_uri(self, account: Account) -> str:
+        """As configured; a registered client knows the port that it was registered with."""
+        kept = await self.registrar.kept(account) if account.client_id is None else None
+        return kept.preferred_redirect_uri if kept else account.redirect_uri
+
+    async def client_for(self, account: Account, redirect_uri: str | None) -> Client:
+        """Our client for a sign-in that comes back to `redirect_uri`. It is registered where the person has none."""
+        endpoints = await self.endpoints(account)
+        scopes = await self._scopes(account, endpoints)
+        if account.client_id is not None:
+            return Client(account, endpoints, account.client_id, await self.client_secret(account), scopes=scopes)
+        made = await self.registrar.serving(account, endpoints, redirect_uri, scopes)
+        return Client(account, endpoints, made.client_id, made.secret, made.method, scopes)
+
+    async def client_of(self, account: Account, tokens: TokenSet) -> Client:
+        """The client that the tokens were given to, at the server that gave them: they are sent nowhere else."""
+        if tokens.bound_to != account.bound_to:
+            raise self._failed(FailureKind.MISCONFIGURED, said("these tokens belong to another provider or client"))
+        endpoints = await self.directory.endpoints(account, tokens.issuer)
+        if account.client_id is not None:
+            return Client(account, endpoints, account.client_id, await self.client_secret(account))
+        if tokens.client_id is None:
+            raise self._failed(FailureKind.MISCONFIGURED, said("nobody knows which client these tokens belong to"))
+        kept = await self.registrar.kept(account, tokens.client_id)
+        secret, method = (kept.secret, kept.method) if kept else (None, None)
+        return Client(account, endpoints, tokens.client_id, secret, method)
+
+    async def _scopes(self, account: Account, endpoints: Endpoints) -> tuple[str, ...]:
+        """What is asked for: as configured; else what the resource knows, and a refresh token where one can be had."""
+        is_named = account.issuer is not None or account.endpoints is not None
+        if account.scopes or (account.client_id is not None and is_named):
+            return account.scopes
+        resource = None if is_named else await self.directory.resource(account)
+        known = endpoints.offered.scopes if endpoints.offered else ()
+        more = [
+            one
+            for one in ("openid", "offline_access")
+            if one in known and (one != "openid" or account.resource is None)
+        ]
+        return tuple(dict.fromkeys((*(resource.scopes if resource else ()), *more)))
+
+    # -- signing in
+
+    async def push(self, client: Client, parameters: Sequence[tuple[str, str]]) -> str:
+        """The `request_uri` that stands for the parameters of an authorization request (RFC 9126, 2)."""
+        from oauthlib.common import urlencode
+
+        endpoint = client.endpoints.pushed_authorization or ""
+        answer = await self._channel.ask(client, endpoint, urlencode(list(parameters)))
+        uri = members(answer).get("request_uri")
+        if answer.status != 201 or not isinstance(uri, str) or not uri.isprintable() or not uri:
+            raise await self._told(client, RefreshFailed(self._channel.meaning(client, endpoint, answer)))
+        return uri
+
+    async def exchange(
+        self, client: Client, *, code: Secret, verifier: Secret, redirect_uri: str, state: str, nonce: str | None
+    ) -> TokenAnswer:
+        """The tokens for the code of a sign-in (RFC 6749, 4.1.3; RFC 7636, 4.5). Sent once, as a code is good once.
+
+        An id_token that is not for this sign-in fails it as a whole; an absent one leaves the subject unknown.
+        """
+        account = client.account
+        body = _oauthlib(client).prepare_request_body(
+            code=code.reveal(),
+            redirect_uri=redirect_uri,
+            code_verifier=verifier.reveal(),
+            include_client_id=False,
+            resource=account.resource,
+            state=state if "state" in account.exchange_parameters else None,
+        )
+        return await self._first_tokens(client, body, nonce, code, verifier)
+
+    async def device_code(self, client: Client) -> DeviceCode:
+        """What a person needs to sign in on another device (RFC 8628, 3.1 and 3.2)."""
+        from oauthlib.common import urlencode
+
+        endpoint = client.endpoints.device_authorization or ""
+        scope, resource = " ".join(client.scopes), client.account.resource
+        parameters = [(name, value) for name, value in (("scope", scope), ("resource", resource)) if value]
+        requested_at = self._clock.now()
+        answer = await self._channel.ask(client, endpoint, urlencode(parameters))
+        found = device_code_of(answer, requested_at)
+        if found is None:
+            raise await self._told(client, RefreshFailed(self._channel.meaning(client, endpoint, answer)))
+        return found
+
+    async def device_tokens(self, client: Client, code: DeviceCode) -> TokenAnswer:
+        """The tokens, once the person has agreed on their device (RFC 8628, 3.4); `failure.code` says what is up."""
+        from oauthlib.common import urlencode
+
+        body = urlencode([("grant_type", GRANT), ("device_code", code.secret.reveal())])
+        return await self._first_tokens(client, body, None, code.secret)
+
+    async def _first_tokens(self, client: Client, body: str, nonce: str | None, *sent: Secret) -> TokenAnswer:
+        try:
+            tokens, id_token = await self._channel.tokens(client, body, *sent)
+        except RefreshFailed as error:
+            raise await self._told(client, error) from error
+        if id_token is None or "openid" not in client.scopes:
+            return tokens
+        try:
+            subject = verified_subject(
+                id_token,
+                Given(tokens.access_token, client.secret, client.endpoints.offered),
+                client_id=client.id,
+                issuer=client.account.quirks.id_token_issuer or client.endpoints.issuer,
+                nonce=nonce,
+                now=self._clock.now(),
+            )
+        except WrongIdToken as error:
+            message = said("{host} sent an id_token {reason}", host=client.host, reason=error.args[0])
+            raise self._failed(FailureKind.REFUSED, message) from error
+        return replace(tokens, subject=subject)
+
+    # -- the life of tokens
+
+    async def refresh(self, account: Account, tokens: TokenSet) -> TokenAnswer:
+        """New tokens for the refresh token (RFC 6749, 6). Scopes are left out: asking for more than was granted fails.
+
+        An id_token for another subject refuses the whole (OpenID Connect Core, 12.2).
+        """
+        refresh_token = tokens.refresh_token
+        client = await self.client_of(account, tokens)
+        if refresh_token is None:
+            raise ValueError("a refresh was asked for where there is no refresh token")
+        body = _oauthlib(client).prepare_refresh_body(refresh_token=refresh_token.reveal(), resource=account.resource)
+        try:
+            new, id_token = await self._channel.tokens(client, body, refresh_token)
+        except RefreshFailed as error:
+            raise await self._told(client, error) from error
+        if tokens.subject is not None and _subject(id_token) not in {None, tokens.subject}:
+            message = said("{host} sent an id_token for another subject", host=client.host)
+            raise self._failed(FailureKind.REFUSED, message)
+        return new
+
+    async def revoke(self, account: Account, tokens: TokenSet) -> str | None:
+        """Revokes refresh token, then access token (RFC 7009, 2.1). None when done, else what was not, and why."""
+        try:
+            client = await self.client_of(account, tokens)
+        except RefreshFailed as error:
+            return f"nothing was revoked: {error}"
+        if client.endpoints.revocation is None:
+            host = host_of(client.endpoints.issuer or client.endpoints.token)
+            return f"nothing was revoked: {host} offers no revocation"
+        kept: list[str] = []
+        for name, token in (("refresh_token", tokens.refresh_token), ("access_token", tokens.access_token)):
+            if token is not None:
+                try:
+                    await self._revoke_one(client, client.endpoints.revocation, name, token)
+                except RefreshFailed as error:
+                    kept.append(f"the {name.replace('_', ' ')} was not revoked: {error}")
+        return "; ".join(kept) or None
+
+    async def _revoke_one(self, client: Client, endpoint: str, name: str, token: Secret) -> None:
+        from oauthlib.common import urlencode  # its prepare_token_revocation_request refuses http on loopback
+
+        body = urlencode([("token", token.reveal()), ("token_type_hint", name)])
+        answer = await self._channel.ask(client, endpoint, body)
+        if answer.status != 200:
+            raise RefreshFailed(self._channel.meaning(client, endpoint, answer, token))
+
+    async def forget(self, account: Account) -> None:
+        """Lets go of what was registered for the account: there (RFC 7592, 2.3), and here."""
+        await self.registrar.forget(account)
+
+    async def _told(self, client: Client, error: RefreshFailed) -> RefreshFailed:
+        """The error; a registered client that its server does not know is remembered as such."""
+        if client.registered and error.failure.code in UNKNOWN:
+            await self.registrar.refused(client.account, client.id)
+        return error
+
+    def _failed(self, kind: FailureKind, message: str) -> RefreshFailed:
+        return RefreshFailed(Failure(kind, message, self._clock.now()))
+
+
+def import_libraries() -> None:
+    """Imports what the first request needs. In good time, so that the first click on Sign In does not wait for it."""
+    import_oauthlib()
+    import_httpx()
+
+
+def _oauthlib(client: Client) -> WebApplicationClient:
+    return import_oauthlib()(client.id)
+
+
+def _subject(id_token: object) -> object:
+    try:
+        return claims_of(id_token).get("sub")
+    except WrongIdToken:
+        return None

@@ -1,0 +1,183 @@
+"""Registers clients where the configuration names none, keeps them, and knows when one has to be made anew (RFC 7591).
+
+"With care" means: only while a person signs in, never from a refresh; and the client before stays kept until then,
+since tokens that are still good belong to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Protocol
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from tray_app.adapters.oauth.back_channel import BackChannel
+from tray_app.adapters.oauth.client_auth import Client, host_of
+from tray_app.adapters.oauth.http_client import Transport
+from tray_app.adapters.oauth.registration import Registration, from_text, registration_of, request_body, to_text
+from tray_app.core.account import Account, Endpoints
+from tray_app.core.errors import StoreUnavailable
+from tray_app.core.failure import Answer, Failure, FailureKind, classify, error_code, members, plain
+from tray_app.core.message import joined, said
+from tray_app.core.ports import Clock, RefreshFailed
+from tray_app.core.tokens import Secret
+
+MOST_KEPT = 10
+"""Registrations of an account. Each sign-in that was begun and given up may have made one; tokens that are still good
+belong to one of them.
+"""
+
+UNKNOWN = frozenset({"invalid_client", "unauthorized_client"})
+"""What a server says of a client that it does not know (any more)."""
+
+
+class Shelf(Protocol):
+    """Where registrations are kept: beside the tokens."""
+
+    async def registration(self, account: str) -> Secret | None:
+        """What was kept of the account's registration, or None. Raises `StoreUnavailable`."""
+
+    async def set_registration(self, account: str, text: Secret | None) -> None:
+        """Keeps it; None removes it. Raises `StoreUnavailable`."""
+
+
+class Registrar:
+    """The registered clients of all accounts. Raises `RefreshFailed`."""
+
+    def __init__(self, transport: Transport, clock: Clock, shelf: Callable[[], Shelf]) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._shelf = shelf
+        self._channel = BackChannel(transport, clock)
+
+    async def kept(self, account: Account, client_id: str | None = None) -> Registration | None:
+        """The account's newest registration, or the one of that client id, good or not; None where there is none."""
+        found = await self._all(account)
+        return next((one for one in found if client_id in {None, one.client_id}), None)
+
+    async def serving(
+        self, account: Account, endpoints: Endpoints, redirect_uri: str | None, scopes: tuple[str, ...]
+    ) -> Registration:
+        """A client for a sign-in: the kept one where it still serves and is still known, else a new one."""
+        before = await self._all(account)
+        newest = before[0] if before else None
+        if newest and newest.serves(endpoints.issuer, redirect_uri, self._clock.now()):
+            client = Client(account, endpoints, newest.client_id, newest.secret, newest.method)
+            if await self._is_known(newest, client):
+                return newest
+        made = await self._register(account, endpoints, redirect_uri, scopes)
+        await self._keep(account, (made, *before)[:MOST_KEPT])
+        return made
+
+    async def refused(self, account: Account, client_id: str) -> None:
+        """Remembers that the server does not know the client any more: the next sign-in makes a new one."""
+        found = await self._all(account)
+        if any(one.client_id == client_id and not one.refused for one in found):
+            await self._keep(account, [one.gone() if one.client_id == client_id else one for one in found])
+
+    async def forget(self, account: Account) -> None:
+        """Deletes the clients at their server where that can be (RFC 7592, 2.3), and here."""
+        found = await self._all(account)
+        for one in found:
+            if one.client_uri is not None and one.access_token is not None:
+                with contextlib.suppress(RefreshFailed):  # a client without tokens is of no use to anybody
+                    await self._transport.delete(one.client_uri, _bearing(one.access_token))
+        if found:
+            await self._keep(account, ())
+
+    async def _register(
+        self, account: Account, endpoints: Endpoints, redirect_uri: str | None, scopes: tuple[str, ...]
+    ) -> Registration:
+        host, endpoint = host_of(endpoints.token), endpoints.registration
+        if endpoint is None:
+            what = said("{host} registers no clients by itself; the configuration needs a client_id", host=host)
+            raise self._failed(FailureKind.MISCONFIGURED, what)
+        uris = tuple(dict.fromkeys((_without_port(redirect_uri), redirect_uri))) if redirect_uri else ()
+        body = request_body(endpoints, uris or (account.redirect_uri,), scopes)
+        answer = await self._transport.post(endpoint, body, "application/json")
+        if error_code(members(answer)) == "invalid_client_metadata" and uris:
+            # Some give a client one grant alone, whatever they list; a sign-in with a redirect needs no device grant.
+            plainer = request_body(endpoints, uris, scopes, with_device=False)
+            answer = await self._transport.post(endpoint, plainer, "application/json") if plainer != body else answer
+        made = registration_of(answer, endpoints, uris or (account.redirect_uri,))
+        if made is None:
+            raise RefreshFailed(self._meaning(host, answer))
+        return made
+
+    async def _is_known(self, kept: Registration, client: Client) -> bool:
+        """Whether the server still knows the client; where it cannot be asked, it is taken to.
+
+        Such a server tells the browser alone, which then never comes back. Where no address is there to look at the
+        client (RFC 7592), it asks for a code that nobody was given: who it is comes before that (RFC 6749, 5.2).
+        """
+        try:
+            if kept.client_uri is None or kept.access_token is None:
+                answer = await self._channel.ask(client, client.endpoints.token, _nobodys_code(kept))
+                return error_code(members(answer)) != "invalid_client"
+            answer = await self._transport.get(kept.client_uri, _bearing(kept.access_token))
+        except RefreshFailed:
+            return True
+        return answer.status not in {401, 403, 404}
+
+    async def _all(self, account: Account) -> tuple[Registration, ...]:
+        try:
+            return from_text(await self._shelf().registration(account.name))
+        except StoreUnavailable as error:
+            raise self._failed(FailureKind.STORE, error.what, error.reason) from error
+
+    async def _keep(self, account: Account, registrations: Sequence[Registration]) -> None:
+        try:
+            await self._shelf().set_registration(account.name, to_text(registrations) if registrations else None)
+        except StoreUnavailable as error:
+            raise self._failed(FailureKind.STORE, error.what, error.reason) from error
+
+    def _meaning(self, host: str, answer: Answer) -> Failure:
+        """Why no client was registered: every OAuth error means the configuration (RFC 7591, 3.2.2)."""
+        code = error_code(members(answer))
+        if answer.status in {400, 401, 403} or code:
+            reason = joined(
+                ": ", (code or f"HTTP {answer.status}", plain(members(answer).get("error_description") or ""))
+            )
+            what = said("{host} did not register a client ({reason}); give it a client_id", host=host, reason=reason)
+            return self._failed(FailureKind.MISCONFIGURED, what, code).failure
+        return classify(answer, self._clock.now(), host=host)
+
+    def _failed(self, kind: FailureKind, message: str, code: str | None = None) -> RefreshFailed:
+        return RefreshFailed(Failure(kind, message, self._clock.now(), code))
+
+
+def _bearing(token: Secret) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token.reveal()}"}
+
+
+def _nobodys_code(kept: Registration) -> str:
+    return urlencode({"grant_type": "authorization_code", "code": "none", "redirect_uri": kept.preferred_redirect_uri})
+
+
+def _without_port(uri: str) -> str:
+    """As a server takes it that lets the port of loopback vary (RFC 8252, 7.3)."""
+    parts = urlsplit(uri)
+    host = parts.hostname or ""
+    return urlunsplit(parts._replace(netloc=f"[{host}]" if ":" in host else host))
+
+
+class Forgetful:
+    """A shelf for as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Secret] = {}
+
+    def here(self) -> Shelf:
+        """Itself."""
+        return self
+
+    async def registration(self, account: str) -> Secret | None:
+        """What was kept."""
+        return self._kept.get(account)
+
+    async def set_registration(self, account: str, text: Secret | None) -> None:
+        """Keeps it; None removes it."""
+        if text is None:
+            self._kept.pop(account, None)
+        else:
+            self._kept[account] = text

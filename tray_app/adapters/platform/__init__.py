@@ -1,0 +1,1 @@
+"""The operating system and the desktop session: browser, clipboard, start at login, system events."""

@@ -1,0 +1,1 @@
+"""A small HTTP/1.1 server for loopback."""

@@ -1,0 +1,201 @@
+"""Each asks the running applet; where none runs, the engine runs in this process for a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tray_app.base.paths import places
+from tray_app.core.errors import Misconfigured, StoreUnavailable
+from tray_app.core.tokens import Secret
+from tray_app.interfaces.agent.client import AgentClient
+
+if TYPE_CHECKING:
+    from tray_app.adapters.claude_code.sign_in import Start
+    from tray_app.core.tokens import TokenSet
+    from tray_app.engine.engine import (
+        Engine,  # with the scheduler, which a command that asks the applet need not wait for
+    )
+    from tray_app.engine.managed_account import Kept
+
+T = TypeVar("T")
+LOOK_SECONDS = 5.0
+"""How often it is looked for changes where no applet tells of them."""
+
+
+def sign_out(account: str) -> str | None:
+    """Signs out; what could not be revoked, in words. Raises `LamplighterError`."""
+    applet = AgentClient(places().socket)
+    if applet.alive():
+        unrevoked: str | None = applet.ask("POST", applet.account(account, "logout")).get("unrevoked")
+        return unrevoked
+    return here(lambda engine: engine.sign_out(account), for_tokens=True)
+
+
+def refresh(account: str, rejected_sha256: str | None = None) -> None:
+    """Refreshes now; with the digest of a token that a server turned down, only if that is still the current one.
+
+    Raises `LamplighterError`.
+    """
+    applet = AgentClient(places().socket)
+    if applet.alive():
+        applet.ask("POST", applet.account(account, "refresh"), {"rejected_sha256": rejected_sha256})
+        return
+    from tray_app.core.tokens import has_digest
+
+    def rejected(tokens: TokenSet) -> bool:
+        return rejected_sha256 is None or has_digest(tokens, rejected_sha256)
+
+    async def act(engine: Engine) -> Kept:
+        await engine.refresh(account, rejected)
+        return engine.keeper(account)
+
+    if (lost := _lost(here(act, for_tokens=True))) is not None:
+        raise lost
+
+
+def token(account: str, min_ttl: int, *, wait: bool) -> dict[str, Any]:
+    """A valid access token as `token --json` has it, with `min_ttl` seconds left. Raises `LamplighterError`."""
+    applet = AgentClient(places().socket)
+    if applet.alive():
+        return applet.ask("GET", applet.account(account, f"token?min_ttl={min_ttl}&wait={int(wait)}"))
+    from tray_app.interfaces.agent.server import token_json
+
+    kept: list[Kept] = []
+
+    async def act(engine: Engine) -> TokenSet:
+        kept.append(engine.keeper(account))
+        return await engine.token(account, timedelta(seconds=min_ttl), wait=wait)
+
+    try:
+        return token_json(here(act, for_tokens=True))
+    finally:  # whether or not it lives long enough, it is the newest
+        for lost in filter(None, map(_lost, kept)):
+            sys.stderr.write(f"lamplighter: {lost}\n")
+
+
+def _lost(kept: Kept) -> StoreUnavailable | None:
+    """What to tell where the newest tokens ended with the engine that was here, since the store has refused them."""
+    name, failure = kept.account.name, kept.record.failure
+    if not kept.record.unsaved or failure is None:
+        return None
+    what = f"{name}: the new tokens could not be kept: {failure.message}"
+    return StoreUnavailable(what, f"If the provider then takes the old ones no more: lamplighter login {name}")
+
+
+def set_client_secret(account: str, secret: Secret) -> str:
+    """Keeps the account's client secret; returns the store's name. Raises `LamplighterError`."""
+    applet = AgentClient(places().socket)
+    if applet.alive():
+        body = {"client_secret": secret.reveal()}
+        return str(applet.ask("POST", applet.account(account, "secret"), body)["store"])
+    return here(lambda engine: engine.set_client_secret(account, secret), for_tokens=True)
+
+
+def keeps_tokens() -> bool:
+    """Whether there is a store that outlives a command: not where tokens are in an applet that does not run."""
+    from tray_app.adapters.config import parser as config
+
+    return AgentClient(places().socket).alive() or config.load(places().config_file).store != "memory"
+
+
+def forget(account: str) -> None:
+    """Lets go of what is kept of the account's client: its secret, its registration. Raises `LamplighterError`."""
+    applet = AgentClient(places().socket)
+    if applet.alive():
+        applet.ask("POST", applet.account(account, "forget"))
+    else:
+        here(lambda engine: engine.forget(account), for_tokens=True)
+
+
+def status() -> dict[str, Any]:
+    """The whole of `status --json`. Raises `LamplighterError`."""
+    applet = AgentClient(places().socket)
+    return applet.ask("GET", "/v1/status") if applet.alive() else here(_status)
+
+
+def watch(tell: Callable[[list[dict[str, Any]]], None]) -> None:
+    """Tells every few seconds how the accounts are, until an applet runs that can be asked for each change.
+
+    Raises `LamplighterError`.
+    """
+    applet = AgentClient(places().socket)
+
+    async def act(engine: Engine) -> None:
+        while not applet.alive():
+            tell(engine.status_json(running=False)["accounts"])
+            await asyncio.sleep(LOOK_SECONDS)
+            await engine.load()
+
+    if not applet.alive():
+        here(act)
+
+
+def watched_accounts() -> frozenset[str]:
+    """The configured accounts whose tokens another program keeps; none where the configuration cannot be read."""
+    from tray_app.adapters.claude_code.account import is_watched
+    from tray_app.adapters.config import parser as config
+
+    with suppress(Misconfigured):
+        accounts = config.load(places().config_file).accounts.values()
+        return frozenset(account.name for account in accounts if is_watched(account))
+    return frozenset()
+
+
+def here(act: Callable[[Engine], Awaitable[T]], *, for_tokens: bool = False, start_program: Start | None = None) -> T:
+    """Runs `act` on an engine in this process. An open refresh ends and is stored, also after a signal.
+
+    `start_program` starts another program that signs in.
+    """
+    from tray_app.adapters.config import parser as config
+    from tray_app.base import log
+    from tray_app.bootstrap import World, build_engine
+
+    home = places()
+    found = config.load(home.config_file)
+    if for_tokens and found.store == "memory":
+        raise Misconfigured(
+            'the configuration says store = "memory": tokens live in the applet alone, and none is running',
+            "Start it: lamplighter",
+        )
+    log.to_file(home.log_file)
+
+    async def life() -> T:
+        engine = build_engine(World(home, start_program=start_program), found)
+        _end_once(signals)
+        try:
+            await engine.load()
+            return await act(engine)
+        finally:
+            signals.append(0)  # what comes now finds an ending under way
+            await engine.stop()
+
+    signals: list[int] = []
+    try:
+        return asyncio.run(life())
+    except asyncio.CancelledError:
+        sys.exit(128 + signals[0])
+
+
+def _end_once(signals: list[int]) -> None:
+    """The first signal ends this task in order; others change nothing: a closing terminal sends two, a person too."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+
+    def end(number: int) -> None:
+        signals.append(number)
+        if len(signals) == 1 and task is not None:
+            task.cancel()
+
+    if sys.platform != "win32" and threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, end, number)
+
+
+async def _status(engine: Engine) -> dict[str, Any]:
+    return engine.status_json(running=False)

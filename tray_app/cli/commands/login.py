@@ -1,0 +1,70 @@
+"""`lamplighter login`: sign in, in a browser here or wherever the person sits."""
+
+from __future__ import annotations
+
+import click
+
+from tray_app.cli.commands.terminal import ACCOUNT
+from tray_app.cli.sign_in import sign_in
+from tray_app.core.phrasing import clock_time
+from tray_app.core.ports import Flow, Invitation
+
+
+@click.command("login")
+@ACCOUNT
+@click.option("--no-browser", is_flag=True, help="Print the address to open, alone on its line, and wait.")
+@click.option("--paste", is_flag=True, help="Print the address; then paste what the browser was sent to, or its code.")
+@click.option("--device", is_flag=True, help="Sign in on another device, with a short code.")
+def login(account: str, *, no_browser: bool, paste: bool, device: bool) -> None:
+    """Sign in."""
+    if no_browser + paste + device > 1:
+        raise click.UsageError("Choose one of --no-browser, --paste and --device.")
+    sign_in_at_terminal(account, no_browser=no_browser, flow="paste" if paste else "device" if device else "browser")
+
+
+def sign_in_at_terminal(account: str, *, no_browser: bool = False, flow: Flow = "browser") -> None:
+    """Signs in, and says so. Without a usable browser the person is shown another way. Raises `LamplighterError`."""
+    from tray_app.adapters.platform.browser import SystemBrowser
+    from tray_app.cli.client import watched_accounts
+
+    browser = SystemBrowser()
+    opens_here = flow == "browser" and not no_browser
+    why_not = browser.why_not() if opens_here and account not in watched_accounts() else None
+    if why_not is not None:
+        flow, opens_here = "elsewhere", False
+
+    def show(invitation: Invitation) -> bool:
+        if why_not is not None:
+            _say(f"{account}: {why_not}, so you sign in elsewhere")
+        if invitation.user_code is not None:
+            _show_code(account, invitation)
+            return False
+        if opens_here and browser.open(invitation.url):
+            _say(f"waiting for your browser; if it shows nothing, open this address:\n{invitation.url}")
+            return False
+        if opens_here:
+            _say(f"{account}: no browser could be started, so you sign in elsewhere")
+        if not no_browser:
+            _say(
+                "open this address in a browser, and paste here the address that it is sent to in the end, or the code:"
+            )
+        click.echo(invitation.url)
+        return not no_browser
+
+    sign_in(account, flow, show)
+    _say(f"{account}: signed in")
+
+
+def _show_code(account: str, invitation: Invitation) -> None:
+    """The address and the code, each alone on its line (RFC 8628, 3.3)."""
+    until = f", by {clock_time(invitation.expires_at)[:5]}" if invitation.expires_at else ""
+    if invitation.url == invitation.verification_uri:
+        _say(f"{account}: open this address on any device, and enter this code{until}:")
+    else:
+        _say(f"{account}: open this address on any device, and see that it shows this code{until}:")
+    click.echo(invitation.url)
+    click.echo(invitation.user_code)
+
+
+def _say(words: str) -> None:
+    click.echo(f"lamplighter: {words}", err=True)

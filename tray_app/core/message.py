@@ -1,0 +1,71 @@
+"""Sentences that a person reads, kept so that they can be told in another language.
+
+Whoever has something to say says it here, in English; the tray, the notifier and the pages translate it where it
+reaches the eye (`base/translation.py`). Everywhere else, in a log, in JSON, in the terminal, it is its English text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+class Said(str):
+    """An English text that knows its template and what fills it. Cut, joined with + or put into an f-string it is an
+    ordinary text again, and stays English.
+    """
+
+    __slots__ = ("arguments", "template")
+    template: str
+    arguments: Mapping[str, str]
+
+    def __new__(cls, template: str, arguments: Mapping[str, str]) -> Self:
+        self = super().__new__(cls, filled(template, arguments))
+        self.template = template
+        self.arguments = arguments
+        return self
+
+
+def said(template: str, /, **arguments: object) -> Said:
+    """The template, filled: `said("{name}: signed in", name=name)`. Arguments may be such sentences themselves."""
+    return Said(template, {name: _text(value) for name, value in arguments.items()})
+
+
+def joined(separator: str, parts: Iterable[str]) -> Said:
+    """The parts that are not empty, one after the other; each keeps its own language."""
+    arguments = {f"_{number}": part for number, part in enumerate(part for part in parts if part)}
+    return Said(separator.join(f"{{{name}}}" for name in arguments), arguments)
+
+
+def filled(template: str, arguments: Mapping[str, str]) -> str:
+    """The template with its places filled; one that nothing is there for stays as it is. Never raises."""
+    return _PLACE.sub(lambda place: str(arguments.get(place[1], place[0])), template)
+
+
+def to_json(text: str) -> Any:
+    """The text as JSON values that `from_json` makes it of again: an ordinary text is itself."""
+    if not isinstance(text, Said):
+        return text
+    return [text.template, {name: to_json(value) for name, value in text.arguments.items()}]
+
+
+def from_json(value: object, deepest: int = 20) -> str | None:
+    """What `to_json` was given; None where the value is nothing of that kind.
+
+    Sentences within sentences are read `deepest` levels down: a stranger's have no end.
+    """
+    match value:
+        case str():
+            return value
+        case [str(template), dict(written)] if deepest:
+            arguments = {str(name): from_json(one, deepest - 1) for name, one in written.items()}
+            return Said(template, {name: one for name, one in arguments.items() if one is not None})
+        case _:
+            return None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else str(value)

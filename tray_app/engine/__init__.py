@@ -1,0 +1,1 @@
+"""Keeps the accounts fresh. Knows no adapter: the world is handed in as ports."""

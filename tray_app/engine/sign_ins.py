@@ -1,0 +1,171 @@
+"""The sign-ins that are open, at most one an account; a second one replaces the first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from tray_app.base.log import LOG
+from tray_app.core.account import Account
+from tray_app.core.errors import LamplighterError, SignInFailed
+from tray_app.core.message import said
+from tray_app.core.ports import Browser, Flow, Invitation, RefreshFailed
+from tray_app.core.tokens import TokenSet
+from tray_app.engine.error_mapping import error_of
+from tray_app.engine.events import Event, Events
+
+
+class OpenSignIn(Protocol):
+    """One sign-in that waits for the person's answer (`browser_flow` and `device_flow` in `adapters/oauth`)."""
+
+    @property
+    def invitation(self) -> Invitation:
+        """What the person needs; its address is empty where another program opens the browser."""
+
+    async def run(self, keep: Keep, /) -> object:
+        """Waits, exchanges, keeps. Raises `LamplighterError`."""
+
+    def answer(self, text: str, *, bare: bool) -> bool:
+        """Takes what a person has pasted. False where it is no answer to it; with `bare`, a code alone is one."""
+
+    async def close(self) -> None:
+        """Gives up."""
+
+
+class Ready(Protocol):
+    """What must be in order before anything opens: the store, as a rule."""
+
+    async def check(self) -> None:
+        """Raises `LamplighterError` where a sign-in would be for nothing."""
+
+
+Keep = Callable[[TokenSet], Awaitable[None]]
+Prepare = Callable[[Account, Flow], Awaitable[OpenSignIn]]
+
+
+class SignIns:
+    """Starts sign-ins and tells how they end. Belongs to the event loop's thread."""
+
+    def __init__(self, prepare: Prepare, events: Events) -> None:
+        self._prepare = prepare
+        self._events = events
+        self._open: dict[str, tuple[OpenSignIn, asyncio.Task[None]]] = {}
+        self._opening: set[asyncio.Task[None]] = set()
+        self._beginning: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._closed = False
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The accounts whose sign-in waits for an answer."""
+        return frozenset(self._open)
+
+    async def begin(
+        self, account: Account, store: Ready, keep: Keep, browser: Browser | None, flow: Flow = "browser"
+    ) -> Invitation:
+        """Starts the sign-in, opens `browser` if one is given, and returns what the person needs.
+
+        Without a store the sign-in stops here, before anything opens. How it ends comes as an event. Raises
+        `LamplighterError` where it cannot start; that is told as an event, too.
+        """
+        async with self._beginning[account.name]:  # of a double click, the second finds the first's and ends it
+            return await self._begin(account, store, keep, browser, flow)
+
+    async def _begin(
+        self, account: Account, store: Ready, keep: Keep, browser: Browser | None, flow: Flow
+    ) -> Invitation:
+        await self.cancel(account.name)
+        try:
+            await store.check()
+            signing_in = await self._prepared(account, flow)
+        except RefreshFailed as failed:
+            error = error_of(account.name, failed.failure, None)
+            self._tell(account.name, "failed", str(error), error.name)
+            raise error from failed
+        except LamplighterError as error:
+            self._tell(account.name, "failed", str(error), error.name)
+            raise
+        task = asyncio.create_task(self._run(account.name, signing_in, keep), name=f"sign-in {account.name}")
+        task.add_done_callback(_told)
+        self._open[account.name] = signing_in, task
+        invitation = signing_in.invitation
+        where = "waiting for the code to be entered" if invitation.user_code else "waiting for the browser"
+        self._tell(account.name, "started", where)
+        if browser is not None and invitation.url:
+            # Not waited for: a launcher takes a second to say that it has found none.
+            opening = asyncio.create_task(self._open_browser(account.name, browser, invitation.url))
+            self._opening.add(opening)
+            opening.add_done_callback(self._opening.discard)
+        return invitation
+
+    def under_way(self, name: str) -> asyncio.Task[None]:
+        """The account's open sign-in; raises as it ends. Who awaits it shields it."""
+        return self._open[name][1]
+
+    def invitation(self, name: str) -> Invitation | None:
+        """What the person needs for the account's open sign-in; None where none is open."""
+        return self._open[name][0].invitation if name in self._open else None
+
+    def answer(self, name: str, text: str, *, bare: bool) -> None:
+        """Hands what a person has pasted to the account's open sign-in, which goes on where it is none of its own.
+
+        Raises `SignInFailed`.
+        """
+        if name not in self._open:
+            raise SignInFailed(said("{name}: no sign-in waits for an answer", name=name))
+        if not self._open[name][0].answer(text, bare=bare):
+            raise SignInFailed(said("{name}: what was pasted is no answer to this sign-in", name=name))
+
+    async def cancel(self, name: str) -> None:
+        """Ends the account's open sign-in, if there is one."""
+        if name in self._open:
+            signing_in, task = self._open[name]
+            await signing_in.close()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Ends them all, for good: one that is only beginning is refused."""
+        self._closed = True
+        await asyncio.gather(*map(self.cancel, self._open))
+
+    async def _prepared(self, account: Account, flow: Flow) -> OpenSignIn:
+        signing_in = await self._prepare(account, flow)
+        if self._closed:
+            await signing_in.close()
+            raise SignInFailed(said("{name}: the applet ended before the sign-in began", name=account.name))
+        return signing_in
+
+    async def _open_browser(self, name: str, browser: Browser, url: str) -> None:
+        if not await asyncio.to_thread(browser.open, url):
+            LOG.warning("%s: no browser could be started; sign in with: lamplighter login %s", name, name)
+            self._tell(name, "started", "no browser could be started")
+
+    async def _run(self, name: str, signing_in: OpenSignIn, keep: Keep) -> None:
+        try:
+            await signing_in.run(keep)
+        except LamplighterError as error:
+            self._forget(name, signing_in)
+            LOG.warning("%s", error)
+            self._tell(name, "failed", str(error), error.name)
+            raise
+        except BaseException:
+            self._forget(name, signing_in)
+            self._tell(name, "failed", f"{name}: the sign-in was cut off")
+            raise
+        self._forget(name, signing_in)
+        self._tell(name, "done", f"{name}: signed in")
+
+    def _forget(self, name: str, signing_in: OpenSignIn) -> None:
+        if name in self._open and self._open[name][0] is signing_in:
+            del self._open[name]
+
+    def _tell(self, name: str, state: str, message: str, error: str | None = None) -> None:
+        facts = {"account": name, "state": state, "message": message}
+        self._events.tell(Event("sign-in", facts | ({"error": error} if error else {})))
+
+
+def _told(task: asyncio.Task[None]) -> None:
+    """How a sign-in ended was told as an event; only what was not foreseen is left to say."""
+    if not task.cancelled() and (error := task.exception()) and not isinstance(error, LamplighterError):
+        LOG.error("a sign-in ended in a way that was not foreseen", exc_info=error)

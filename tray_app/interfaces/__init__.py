@@ -1,0 +1,1 @@
+"""Who looks and asks: tray, notifications, status page, agent, doctor."""

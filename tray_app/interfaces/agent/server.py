@@ -1,0 +1,276 @@
+"""The agent: HTTP/1.1 on a private socket, for the commands and for every other program of the same user."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol, get_args
+from urllib.parse import parse_qs
+
+from tray_app.base.clock import WallClock
+from tray_app.base.http.messages import Request, Response
+from tray_app.base.log import LOG
+from tray_app.core.errors import LamplighterError, Unavailable
+from tray_app.core.ports import Browser, Flow, Invitation
+from tray_app.core.status import rfc3339
+from tray_app.core.tokens import Secret, TokenSet
+from tray_app.engine.events import Events
+from tray_app.interfaces.agent.http_protocol import Conversations
+from tray_app.interfaces.agent.parameters import Misunderstood, body_of, min_ttl, rejected, text_in
+from tray_app.interfaces.agent.unix_socket import Bound, bound, most_connections
+
+NOT_KEPT = (("Cache-Control", "no-store"),)
+MOST_LISTENERS = 64
+"""Streams of events stay open; without a bound they could take all the room there is for those who want a token."""
+
+
+class Source(Protocol):
+    """What the agent asks: the engine."""
+
+    events: Events
+
+    def status_json(self, *, running: bool) -> dict[str, Any]:
+        """The whole of `status --json`."""
+
+    async def token(self, name: str, min_ttl: timedelta, *, wait: bool) -> TokenSet:
+        """A valid access token."""
+
+    def token_at_hand(self, name: str) -> TokenSet | None:
+        """A valid access token where nothing is due; None where `token` has to see to it."""
+
+    async def sign_in(self, name: str, browser: Browser | None, flow: Flow) -> Invitation:
+        """Starts a sign-in; what the person needs for it."""
+
+    async def answer(self, name: str, text: str, *, bare: bool) -> None:
+        """Hands what a person has pasted to the open sign-in."""
+
+    async def set_client_secret(self, name: str, secret: Secret | None) -> str:
+        """Keeps a client secret, and returns where."""
+
+    async def forget(self, name: str) -> None:
+        """Lets go of what is kept of the account's client."""
+
+    async def cancel_sign_in(self, name: str) -> None:
+        """Ends the sign-in that is open, if there is one."""
+
+    async def sign_out(self, name: str) -> str | None:
+        """Signs out; what could not be revoked."""
+
+    async def refresh(self, name: str, rejected: Callable[[TokenSet], bool] | None) -> None:
+        """Refreshes now."""
+
+
+class Agent:
+    """Serves `source` at a socket. `end` ends the applet, `present` shows its status as a notification."""
+
+    def __init__(self, source: Source, browser: Browser, end: Callable[[], None], present: Callable[[], None]) -> None:
+        self._source = source
+        self._browser = browser
+        self._end = end
+        self._present = present
+        self._conversations = Conversations(self._answer, self._at_once, most_connections())
+        self._socket: Bound | None = None
+        self._told = ""
+        self._listeners = 0
+        self._given: tuple[Request, str, TokenSet, Response] | None = None
+        """The token that was given out last, to what question for which account: it is mostly asked for again."""
+
+    def bind(self, path: Path) -> None:
+        """Listens at `path`; who asks waits for `serve`. Raises `LamplighterError`."""
+        self._socket = bound(path)
+
+    async def serve(self) -> None:
+        """Answers from now on."""
+        if self._socket is not None:
+            self._conversations.listen(self._socket)
+
+    def is_cut_off(self) -> bool:
+        """Whether something, a cleaner of runtime folders for one, has taken the socket away."""
+        return self._socket is not None and self._socket.is_gone()
+
+    async def reopen(self) -> None:
+        """Makes the socket anew. What is in the way is logged, once."""
+        before = self._socket
+        if before is None:
+            return
+        try:
+            self._socket = bound(before.path)
+        except LamplighterError as error:
+            if str(error) != self._told:
+                LOG.warning("the agent: the socket was taken away; %s", error)
+            self._told = str(error)
+            return
+        LOG.warning("the agent: the socket was taken away, and is made anew")
+        self._conversations.stop_listening()
+        before.close()
+        await self.serve()
+
+    async def close(self) -> None:
+        """Stops listening and takes the socket away."""
+        await self._conversations.close()
+        if self._socket is not None:
+            self._socket.close()
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            return await self._route(request)
+        except Misunderstood as error:
+            return _json(400, {"error": "invalid_request", "message": str(error)})
+        except LamplighterError as error:
+            return _refusal(error)
+
+    def _at_once(self, request: Request) -> Response | None:
+        """The answer to what most programs ask: a token that is good and at hand."""
+        given = self._given if self._given is not None and self._given[0] is request else None
+        name = given[1] if given else _account_of(request)
+        tokens = None if name is None else self._source.token_at_hand(name)
+        if name is None or tokens is None:
+            return None
+        if given is None or given[2] is not tokens:
+            given = self._given = request, name, tokens, _token(request, tokens)
+        return given[3]
+
+    async def _route(self, request: Request) -> Response:
+        parts = request.path.strip("/").split("/")
+        match request.method, parts:
+            case "GET", ["v1", "status"]:
+                return _json(200, self._source.status_json(running=True))
+            case "GET", ["v1", "events"]:
+                if self._listeners >= MOST_LISTENERS:
+                    return _json(503, {"error": "unavailable", "message": f"{MOST_LISTENERS} programs listen already"})
+                return Response(200, content_type="text/event-stream", stream=self._events())
+            case _, ["v1", "accounts", name, what]:
+                return await self._of_account(request, name, what)
+            case "POST", ["v1", "quit"]:
+                self._end()
+                return _json(202, {})
+            case "POST", ["v1", "present"]:
+                self._present()
+                return _json(202, {})
+            case _:
+                return _not_answered(parts)
+
+    async def _of_account(self, request: Request, name: str, what: str) -> Response:
+        match request.method, what:
+            case "GET", "token":
+                query = parse_qs(request.query)
+                wait = query.get("wait", ["1"])[-1] != "0"
+                tokens = await self._source.token(name, min_ttl(query), wait=wait)
+                return _token(request, tokens)
+            case "POST", "login":
+                return await self._login(name, body_of(request))
+            case "DELETE", "login":
+                await self._source.cancel_sign_in(name)
+                return _json(200, {})
+            case "POST", "logout":
+                return _json(200, {"unrevoked": await self._source.sign_out(name)})
+            case "POST", "refresh":
+                await self._source.refresh(name, rejected(body_of(request)))
+                return _json(200, {})
+            case "POST", "answer" | "secret" | "forget":
+                return await self._of_client(body_of(request), name, what)
+            case _:
+                return _not_answered(["v1", "accounts", name, what])
+
+    async def _of_client(self, body: dict[str, Any], name: str, what: str) -> Response:
+        match what:
+            case "answer":
+                await self._source.answer(name, text_in(body, "answer"), bare=True)
+            case "secret":
+                secret = Secret(text_in(body, "client_secret"))
+                return _json(200, {"store": await self._source.set_client_secret(name, secret)})
+            case _:
+                await self._source.forget(name)
+        return _json(200, {})
+
+    async def _login(self, name: str, body: dict[str, Any]) -> Response:
+        flow = body.get("flow", "browser")
+        if flow not in get_args(Flow):
+            raise Misunderstood(f"the flow is one of: {', '.join(get_args(Flow))}")
+        wants_browser = body.get("browser", flow == "browser")
+        if not isinstance(wants_browser, bool):
+            raise Misunderstood("`browser` is true or false")
+        return _json(202, _invitation(await self._source.sign_in(name, self._browser if wants_browser else None, flow)))
+
+    async def _events(self) -> AsyncGenerator[bytes, None]:
+        events = self._source.events
+        queue = events.subscribe()
+        self._listeners += 1
+        try:
+            for account in self._source.status_json(running=True)["accounts"]:
+                yield _event("health", account)
+            while (event := await queue.get()) is not None:
+                if event.kind in {"health", "sign-in"}:
+                    yield _event(event.kind, event.facts)
+        finally:
+            self._listeners -= 1
+            events.unsubscribe(queue)
+
+
+def _invitation(found: Invitation) -> dict[str, Any]:
+    """What the person needs; of a sign-in on another device in the words of RFC 8628, 3.2."""
+    body: dict[str, Any] = {"authorization_url": found.url or None}
+    if found.user_code is not None:
+        complete = found.url if found.url != found.verification_uri else None
+        body |= {"user_code": found.user_code, "verification_uri": found.verification_uri}
+        body |= {"verification_uri_complete": complete, "expires_at": found.expires_at and rfc3339(found.expires_at)}
+    return body
+
+
+def _account_of(request: Request) -> str | None:
+    """Whose token is asked for, where nothing more is asked."""
+    parts = request.path.split("/")
+    plainly = request.method == "GET" and not request.query
+    return parts[3] if plainly and parts[:3] == ["", "v1", "accounts"] and parts[4:] == ["token"] else None
+
+
+def _token(request: Request, tokens: TokenSet) -> Response:
+    if request.header("accept") == "text/plain":  # for who has no JSON at hand: a shell, our own command
+        return Response(200, tokens.access_token.reveal().encode(), headers=NOT_KEPT)
+    return _json(200, token_json(tokens))
+
+
+def token_json(tokens: TokenSet) -> dict[str, Any]:
+    """The body of a token's answer, and of `token --json` (contract, section 8)."""
+    return {
+        "access_token": tokens.access_token.reveal(),
+        "token_type": tokens.token_type,
+        "expires_at": rfc3339(tokens.expires_at),
+        "scopes": list(tokens.scopes),
+    }
+
+
+def _not_answered(parts: list[str]) -> Response:
+    """Nothing is there, or it is for other methods, which are then named (RFC 9110, 15.5.6)."""
+    match parts:
+        case ["v1", "status" | "events"] | ["v1", "accounts", _, "token"]:
+            methods = "GET"
+        case ["v1", "quit" | "present"]:
+            methods = "POST"
+        case ["v1", "accounts", _, "login"]:
+            methods = "POST, DELETE"
+        case ["v1", "accounts", _, "logout" | "refresh" | "answer" | "secret" | "forget"]:
+            methods = "POST"
+        case _:
+            return _json(404, {"error": "not_found", "message": "nothing is here; the README tells what there is"})
+    body = {"error": "method_not_allowed", "message": f"this is answered to {methods} alone"}
+    return _json(405, body, [("Allow", methods)])
+
+
+def _refusal(error: LamplighterError) -> Response:
+    status = {"unknown_account": 404, "sign_in_needed": 409, "unavailable": 503, "store_unavailable": 503}
+    headers = []
+    if isinstance(error, Unavailable) and error.retry_at is not None:
+        seconds = (error.retry_at - WallClock().now()).total_seconds()
+        headers.append(("Retry-After", str(max(1, round(seconds)))))
+    return _json(status.get(error.name, 500), {"error": error.name, "message": str(error)}, headers)
+
+
+def _json(status: int, body: dict[str, Any], headers: list[tuple[str, str]] | None = None) -> Response:
+    return Response(status, json.dumps(body).encode(), "application/json", (*NOT_KEPT, *(headers or [])))
+
+
+def _event(kind: str, facts: dict[str, Any]) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps(facts)}\n\n".encode()

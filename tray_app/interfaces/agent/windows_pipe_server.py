@@ -1,0 +1,121 @@
+"""The agent's named pipe, as the applet has it on Windows: what a listening socket is elsewhere.
+
+asyncio's own `start_serving_pipe` makes pipes that everybody may read; its parts are used with ours.
+"""
+
+import sys
+
+assert sys.platform == "win32"  # noqa: S101 - how type checkers are told
+
+import _winapi
+import asyncio
+from asyncio.windows_utils import PipeHandle
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tray_app.base.pipe_name import is_pipe
+from tray_app.core.errors import LamplighterError
+from tray_app.interfaces.agent.windows_pipe_security import SecurityAttributes
+
+FIRST = 0x0008_0000
+"""FILE_FLAG_FIRST_PIPE_INSTANCE: it fails where a pipe of this name is there already."""
+BYTES_FROM_THIS_MACHINE = 0x8
+"""PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT, all of them 0, and PIPE_REJECT_REMOTE_CLIENTS."""
+PIECE = 65_536
+PLACES = 8
+"""So many may come in at the same moment; the next one waits until the loop has made another place."""
+REST_SECONDS = 0.5
+"""Before the next attempt where this process may open no more."""
+
+
+class BoundPipe:
+    """A pipe of one name, made for this user alone. Its name goes with the last of its places."""
+
+    def __init__(self, path: Path) -> None:
+        """Whoever connects waits for `open`. Raises `LamplighterError`."""
+        self.path = path
+        if not is_pipe(str(path)):
+            remedy = r"Set LAMPLIGHTER_SOCKET to one such as \\.\pipe\my-lamp"
+            raise LamplighterError(f"{path} is no name of a pipe", remedy)
+        taken = LamplighterError(f"another program answers at {path}", "Quit it, or set LAMPLIGHTER_SOCKET")
+        if _is_there(str(path)):
+            raise taken
+        try:
+            self._security = SecurityAttributes()
+            self._first: PipeHandle | None = self._place(FIRST)
+        except PermissionError as error:
+            raise taken from error
+        except OSError as error:
+            raise LamplighterError(f"no pipe can be made at {path} ({error.strerror})") from error
+
+    def place(self) -> PipeHandle:
+        """A free place, to let one program in. Raises OSError."""
+        first, self._first = self._first, None
+        return first or self._place(0)
+
+    def open(self, talk: Callable[[], asyncio.Protocol]) -> "PipeDoor":
+        """Begins to answer, each connection with a protocol of its own."""
+        return PipeDoor(self, talk)
+
+    def is_gone(self) -> bool:
+        """A pipe has no file that could be taken away."""
+        return False
+
+    def close(self) -> None:
+        """Takes the place away that nobody has used."""
+        if self._first is not None:
+            self._first.close()
+            self._first = None
+
+    def _place(self, first: int) -> PipeHandle:
+        mode = _winapi.PIPE_ACCESS_DUPLEX | _winapi.FILE_FLAG_OVERLAPPED | first
+        most = _winapi.PIPE_UNLIMITED_INSTANCES
+        address = self._security.address
+        return PipeHandle(
+            _winapi.CreateNamedPipe(str(self.path), mode, BYTES_FROM_THIS_MACHINE, most, PIECE, PIECE, 0, address)
+        )
+
+
+def _is_there(name: str) -> bool:
+    """Whether a pipe of this name is there. `FIRST` says the same without a gap in time, but not under Wine."""
+    try:
+        _winapi.WaitNamedPipe(name, 1)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+class PipeDoor:
+    """Lets in who connects to a pipe, until `close`."""
+
+    def __init__(self, bound: BoundPipe, talk: Callable[[], asyncio.Protocol]) -> None:
+        self._loop: Any = asyncio.get_running_loop()  # a ProactorEventLoop: it alone knows pipes
+        self._bound = bound
+        self._talk = talk
+        self._waiting = {self._loop.create_task(self._let_in()) for _ in range(PLACES)}
+
+    def close(self) -> None:
+        """Lets nobody in any more."""
+        for task in self._waiting:
+            task.cancel()
+
+    async def _let_in(self) -> None:
+        while True:
+            try:
+                place = self._bound.place()
+            except OSError:
+                await asyncio.sleep(REST_SECONDS)
+                continue
+            try:
+                await self._loop._proactor.accept_pipe(place)  # noqa: SLF001 - asyncio has no other way to a pipe of ours
+            except BaseException as error:
+                place.close()
+                if not isinstance(error, OSError):  # who came is gone already
+                    raise
+            else:
+                with suppress(OSError):
+                    self._loop._make_duplex_pipe_transport(place, self._talk(), extra={"pipe": place})  # noqa: SLF001 - as above

@@ -1,0 +1,211 @@
+"""Builds the parts, joins them, stops them in order. Tests come in here too, with clock, browser or store replaced."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tray_app.adapters.config import parser as config
+from tray_app.adapters.store.history_file import History
+from tray_app.base.log import LOG
+from tray_app.bootstrap import World, build_engine
+from tray_app.core.account import Configuration
+from tray_app.core.errors import LamplighterError, Misconfigured, UnknownAccount
+from tray_app.core.health import Health
+from tray_app.core.message import said
+from tray_app.core.ports import Browser, Notifier, Quiet
+from tray_app.engine.events import Event
+from tray_app.interfaces.notifications.incidents import Incidents, NeverQuiet
+from tray_app.interfaces.notifications.reminders import notice
+
+if TYPE_CHECKING:
+    from tray_app.interfaces.agent.server import Agent
+
+
+class Face(Protocol):
+    """What of an applet is seen: the tray, or nothing."""
+
+    def update(self, applet: Applet) -> None:
+        """Something has changed: show it. Called in the loop."""
+
+    def tick(self, applet: Applet) -> None:
+        """Half a minute has passed. Called in the loop."""
+
+
+class Applet:
+    """The running Lamplighter: engine, agent, configuration watch and notifications on one event loop.
+
+    Made and run in the loop; `end` and `post` may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        browser: Browser,
+        notifier: Notifier,
+        face: Face | None = None,
+        *,
+        quiet: Quiet | None = None,
+        may_be_broken: bool = False,
+    ) -> None:
+        """Raises `Misconfigured` where the configuration is broken, unless it `may_be_broken`: the tray says so."""
+        self.world = world
+        self.browser = browser
+        self._face = face
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._update: asyncio.TimerHandle | None = None
+        self._agent: Agent | None = None
+        broken: Misconfigured | None = None
+        try:
+            configuration = config.load(world.places.config_file)
+        except Misconfigured as error:
+            if not may_be_broken:
+                raise
+            configuration, broken = Configuration(), error
+        self.engine = build_engine(world, configuration)
+        if broken is not None:
+            self.engine.tell_configuration_error(broken)
+        self.incidents = Incidents(
+            notifier,
+            quiet or NeverQuiet(),
+            world.clock,
+            sign_in=self.sign_in,
+            later_until=lambda name: self.engine.keeper(name).notebook.later_until,
+            set_later=lambda name, until: self.engine.keeper(name).notebook.put_off(until),
+            call_later=self._loop.call_later,
+        )
+        self._notifier = notifier
+        self.history = History(world.places.state / "history.jsonl", world.clock)
+        self.engine.events.call(self.history.happened)
+        self.engine.events.call(self._happened)
+        self.engine.looked = self._looked
+
+    # -- life
+
+    async def run(self, started: Callable[[], None] = lambda: None) -> None:
+        """Runs until `end`. Raises `LamplighterError` where the socket cannot be had."""
+        from tray_app.base.file_watcher import ConfigWatch
+        from tray_app.interfaces.agent.server import Agent
+
+        agent = Agent(self.engine, self.browser, self.end, self.present)
+        watch = ConfigWatch(self.world.places.config_file, lambda: self._start(self._reload))
+        agent.bind(self.world.places.socket)
+        self.history.begin()
+        self._agent = agent
+        try:
+            watch.start(self._loop)
+            await self.engine.start()
+            await agent.serve()  # only now: before its tokens were read an account would be told to be signed out
+            self._start(self._reload)  # for a change between our reading of the file and the watch
+            self._show()
+            started()
+            await self._ended.wait()
+        finally:
+            watch.close()
+            await self.engine.stop()
+            await agent.close()
+            await self.incidents.close()
+            await self._notifier.close()
+            self.history.end()
+
+    def end(self) -> None:
+        """Ends the applet: an open refresh ends and is stored first."""
+        self._loop.call_soon_threadsafe(self._ended.set)
+
+    def post(self, act: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Runs `act` in the loop. What goes wrong is told by a notification, since someone clicked."""
+        self._loop.call_soon_threadsafe(self._start, act)
+
+    # -- what a person can do
+
+    def sign_in(self, name: str) -> None:
+        """Starts the account's browser flow."""
+        self.post(lambda: self.engine.sign_in(name, self.browser))
+
+    def present(self) -> None:
+        """Tells that it runs: someone started Lamplighter a second time."""
+
+    def show_page(self, *, adding: bool = False) -> None:
+        """Opens the status page; with `adding`, where an account is added."""
+
+    def tell(
+        self,
+        key: str,
+        title: str,
+        body: str,
+        *,
+        actions: Sequence[tuple[str, str]] = (),
+        chosen: Callable[[str], None] = lambda _: None,
+        otherwise: str = "",
+    ) -> None:
+        """Shows one notification. `otherwise` is said in addition where there are no buttons."""
+        self._start(lambda: self.incidents.tell(key, title, body, actions=actions, chosen=chosen, otherwise=otherwise))
+
+    def untell(self, key: str) -> None:
+        """Takes such a notification away."""
+        self._start(lambda: self.incidents.untell(key))
+
+    # -- what happens
+
+    def _happened(self, event: Event) -> None:
+        name = str(event.facts.get("account") or event.facts.get("name"))
+        if event.kind == "health":
+            reason = (event.facts["last_error"] or {}).get("message", said("The sign-in has ended"))
+            self.incidents.health_changed(name, Health(event.facts["health"]), reason)
+        elif event.kind == "gone":
+            self.incidents.forget(name)
+        elif event.facts["state"] != "started":
+            self.incidents.sign_in_ended(name)
+        if event.kind != "gone":
+            with suppress(UnknownAccount):  # a sign-in may begin in the moment in which its account goes
+                notice(self, self.engine.keeper(name), event, self.world.clock.now())
+        if self._update is None:  # several events of one moment are one update
+            self._update = self._loop.call_later(0.01, self._show)
+
+    def _looked(self, now: datetime) -> None:
+        self.incidents.tick(now)
+        if self._agent is not None and self._agent.is_cut_off():
+            self._start(self._agent.reopen)
+        if self._face is not None:
+            self._face.tick(self)
+
+    def _show(self) -> None:
+        self._update = None
+        if self._face is not None:
+            self._face.update(self)
+
+    async def _reload(self) -> None:
+        async with self._reloading:  # one after the other, so that the last one saved is the last one taken up
+            try:
+                configuration = await asyncio.to_thread(config.load, self.world.places.config_file)
+            except Misconfigured as error:
+                if self.engine.configuration_error != str(error):
+                    self.engine.tell_configuration_error(error)
+                    self.tell("configuration", said("The configuration has a mistake"), error.sentence)
+            else:
+                await self.incidents.untell("configuration")
+                if configuration != self.engine.configuration or self.engine.configuration_error:
+                    await self.engine.apply(configuration)
+        self._show()
+
+    def _start(self, act: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        async def guarded() -> None:
+            try:
+                await act()
+            except LamplighterError as error:
+                await self.incidents.tell("problem", said("That did not work"), error.sentence)
+
+        task = asyncio.create_task(guarded())
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            LOG.error("something went wrong in a way that was not foreseen", exc_info=error)

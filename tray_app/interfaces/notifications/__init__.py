@@ -1,0 +1,1 @@
+"""When to notify the person, and how on this desktop."""
