@@ -18,7 +18,7 @@ from babel.messages.pofile import read_po, write_po
 
 PACKAGE = Path(__file__).parents[1] / "tray_app"
 LOCALE = PACKAGE / "base/locale"
-MARKS = {"said", "_"}
+MARKS = {"msg", "_"}
 NO_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 """Catalogs tell no time of day: two people who change them would only clash over it."""
 

@@ -128,12 +128,12 @@ async def _life(home: Path, act: str) -> dict[str, Any]:
     from tray_app.adapters.store.keyring_backend import Backend
     from tray_app.adapters.store.keyring_store import KeyringStore
     from tray_app.base.paths import places_in
-    from tray_app.bootstrap import World, build_engine
+    from tray_app.bootstrap import Environment, build_engine
     from tray_app.core.errors import LamplighterError
 
     backend = Backend(FolderOfSecrets(home / "keyring"), "folder", 400)  # so small that a token set is two entries
     here = places_in(home)
-    world = World(here, draw=lambda: 0.5, store=KeyringStore(home, choose=lambda: backend))
+    world = Environment(here, draw=lambda: 0.5, store=KeyringStore(home, choose=lambda: backend))
     engine = build_engine(world, config.load(here.config_file))
     found: dict[str, Any] = {"died_at": None, "error": None, "token": None}
     try:
@@ -152,8 +152,8 @@ async def _life(home: Path, act: str) -> dict[str, Any]:
     except LamplighterError as error:
         found["error"] = error.name
     await engine.stop()
-    failure = engine.keeper("work").record.failure
-    return found | {"health": str(engine.keeper("work").health), "kind": failure and str(failure.kind)}
+    failure = engine.account("work").record.failure
+    return found | {"health": str(engine.account("work").health), "kind": failure and str(failure.kind)}
 
 
 async def _sign_in(engine: Any) -> None:
@@ -169,7 +169,7 @@ async def _sign_in(engine: Any) -> None:
 
 
 def _inject(steps: _Steps) -> None:
-    from tray_app.adapters.oauth.http_client import Transport
+    from tray_app.adapters.oauth.http_client import HttpClient
     from tray_app.adapters.store import locks as lock
     from tray_app.adapters.store.facts import FactsFolder
 
@@ -179,8 +179,8 @@ def _inject(steps: _Steps) -> None:
     steps.around(FactsFolder, "erase", "a removal on disk")
     steps.around(lock.KernelLock, "try_acquire", "a lock")
     steps.around(lock.KernelLock, "release", "the release of a lock")
-    steps.around(Transport, "get", "a question to the provider")
-    steps.around(Transport, "post", "a request to the provider")
+    steps.around(HttpClient, "get", "a question to the provider")
+    steps.around(HttpClient, "post", "a request to the provider")
 
 
 def main() -> None:

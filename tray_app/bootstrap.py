@@ -15,7 +15,7 @@ from tray_app.base.clock import WallClock
 from tray_app.base.paths import Places
 from tray_app.core.account import Account, Configuration
 from tray_app.core.errors import StoreUnavailable
-from tray_app.core.ports import Clock, Facts, Flow, Parts, RefreshFailed, SecretStore
+from tray_app.core.ports import Clock, Dependencies, Facts, Flow, ProviderError, SecretStore
 from tray_app.core.tokens import Secret
 from tray_app.engine.engine import Engine
 from tray_app.engine.error_mapping import error_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class World:
+class Environment:
     """What surrounds the engine; each part can be replaced."""
 
     places: Places
@@ -41,7 +41,7 @@ class World:
     """How another program's sign-in is started; None: detached."""
 
 
-def build_engine(world: World, configuration: Configuration) -> Engine:
+def build_engine(world: Environment, configuration: Configuration) -> Engine:
     """The engine on the world's parts."""
     from tray_app.adapters.oauth.flows import prepared
     from tray_app.adapters.oauth.provider import OAuthProvider
@@ -62,10 +62,10 @@ def build_engine(world: World, configuration: Configuration) -> Engine:
     provider = OAuthProvider(world.clock, client_secret, lambda: stores[-1])
     lock = FileLock(world.places.state / "locks")
 
-    def parts(configuration: Configuration) -> Parts:
+    def parts(configuration: Configuration) -> Dependencies:
         store, facts = _store(world, configuration)
         stores.append(store)
-        return Parts(store, facts, provider, lock, world.clock, world.draw)
+        return Dependencies(store, facts, provider, lock, world.clock, world.draw)
 
     async def prepare(account: Account, flow: Flow) -> OpenSignIn:
         if is_watched(account):
@@ -77,7 +77,7 @@ def build_engine(world: World, configuration: Configuration) -> Engine:
     return Engine(configuration, parts, prepare, world.make_plan)
 
 
-def _store(world: World, configuration: Configuration) -> tuple[SecretStore, Facts]:
+def _store(world: Environment, configuration: Configuration) -> tuple[SecretStore, Facts]:
     from tray_app.adapters.store.facts import FactsFolder, MemoryFacts
 
     if configuration.store == "memory":
@@ -104,5 +104,5 @@ def first_look(account: Account) -> Look:
     clock = WallClock()
     try:
         return asyncio.run(probe.look(account, clock, OAuthProvider(clock, no_secret)))
-    except RefreshFailed as error:
+    except ProviderError as error:
         raise error_of(account.name, error.failure, None) from error

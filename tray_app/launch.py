@@ -141,20 +141,20 @@ async def _life(here: Places, tray: Tray | None, known: Callable[[Applet], None]
     # For APScheduler's pool of processes, which nobody starts here: 0.5 MB (measured).
     processes = SimpleNamespace(BrokenProcessPool=ChildProcessError)
     with stand_ins({"concurrent.futures.process": processes, "multiprocessing": SimpleNamespace()}):
-        from tray_app.bootstrap import World
+        from tray_app.bootstrap import Environment
         from tray_app.interfaces.page.controller import AppletWithPage
     from tray_app.adapters.oauth.provider import import_libraries
     from tray_app.adapters.platform.browser import SystemBrowser
     from tray_app.adapters.platform.system_events import make_system_events
-    from tray_app.interfaces.notifications.do_not_disturb import DesktopQuiet
+    from tray_app.interfaces.notifications.do_not_disturb import DoNotDisturb
     from tray_app.interfaces.notifications.notifier import make_notifier
-    from tray_app.interfaces.tray.presenter import TrayFace, welcome
+    from tray_app.interfaces.tray.presenter import TrayPresenter, welcome
 
     log.to_file(here.log_file)
-    face = TrayFace(tray) if tray is not None else None
+    face = TrayPresenter(tray) if tray is not None else None
     notifier = await make_notifier(tray.balloon if tray is not None else lambda _title, _body: False)
     applet = AppletWithPage(
-        World(here), SystemBrowser(), notifier, face, quiet=DesktopQuiet(), may_be_broken=tray is not None
+        Environment(here), SystemBrowser(), notifier, face, quiet=DoNotDisturb(), may_be_broken=tray is not None
     )
     known(applet)
     is_new = tray is not None and not here.config_file.exists()
@@ -162,7 +162,7 @@ async def _life(here: Places, tray: Tray | None, known: Callable[[Applet], None]
     events, watching = make_system_events(), set[asyncio.Task[None]]()
 
     def started() -> None:
-        watching.add(asyncio.create_task(events.watch(applet.engine.surroundings.happened), name="system events"))
+        watching.add(asyncio.create_task(events.watch(applet.engine.system_state.happened), name="system events"))
         if is_new:
             welcome(applet)
         elif applet.engine.configuration.accounts:

@@ -23,7 +23,7 @@ from tray_app.adapters.config import parser as config
 from tray_app.adapters.store.memory_store import MemoryStore
 from tray_app.base.clock import WallClock
 from tray_app.base.paths import places_in
-from tray_app.bootstrap import World
+from tray_app.bootstrap import Environment
 from tray_app.core.tokens import Secret, TokenSet
 from tray_app.interfaces.applet import Applet
 
@@ -111,7 +111,7 @@ async def _live(home: Path) -> None:
         )
         await store.save(account.name, tokens)
     nothing: Any = _Nothing()
-    await Applet(World(here, store=store), nothing, nothing).run(lambda: print("ready", flush=True))
+    await Applet(Environment(here, store=store), nothing, nothing).run(lambda: print("ready", flush=True))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from tests.builders import tokens
 from tests.keyring_session import eventually
 from tray_app.base.paths import SOCKET_VARIABLE, Places, places, places_in
 from tray_app.core.errors import LamplighterError, NoApplet, SignInNeeded, Unavailable, UnknownAccount
-from tray_app.core.ports import Invitation
+from tray_app.core.ports import SignInPrompt
 from tray_app.core.tokens import Secret, TokenSet
 from tray_app.engine.events import Event, Events
 from tray_app.interfaces.agent.client import AgentClient, _connected
@@ -61,7 +61,7 @@ class Engine:
         self.signed_out.append(name)
         return None
 
-    async def sign_in(self, name: str, browser: object, flow: object) -> Invitation:
+    async def sign_in(self, name: str, browser: object, flow: object) -> SignInPrompt:
         raise NotImplementedError
 
     answer = set_client_secret = forget = cancel_sign_in = refresh = sign_in

@@ -15,7 +15,7 @@ import pytest
 from tests.desktop.panel_session import Notifications, PanelSession, panel_session, program
 from tests.fakes.waiting import until
 from tray_app.core.ports import Notification
-from tray_app.interfaces.notifications.do_not_disturb import SILENCE, DesktopQuiet
+from tray_app.interfaces.notifications.do_not_disturb import SILENCE, DoNotDisturb
 from tray_app.interfaces.notifications.native_notifier import NativeNotifier
 from tray_app.interfaces.notifications.plain_notifier import PlainNotifier, plyer_says
 
@@ -264,7 +264,7 @@ async def test_a_frozen_daemon_costs_a_moment_and_leaves_no_dead_notification(
 @pytest.mark.parametrize("desk", ["xfce4-notifyd", "dunst"], indirect=True)
 async def test_do_not_disturb_is_heard_and_so_is_its_end(desk: Desk, notifier: NativeNotifier) -> None:
     assert await notifier.show(incident(), pytest.fail)  # dunst and xfce4-notifyd are set up
-    quiet, changes = DesktopQuiet(), list[None]()
+    quiet, changes = DoNotDisturb(), list[None]()
     assert await quiet.because(lambda: None) is None
 
     desk.leave_alone("true")
@@ -277,7 +277,7 @@ async def test_do_not_disturb_is_heard_and_so_is_its_end(desk: Desk, notifier: N
     quiet.close()
 
 
-async def until_it_is(reason: str | None, quiet: DesktopQuiet, changes: list[None]) -> None:
+async def until_it_is(reason: str | None, quiet: DoNotDisturb, changes: list[None]) -> None:
     for _ in range(400):
         if await quiet.because(lambda: changes.append(None)) == reason:
             return

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from tests.fakes.notifier import RecordingNotifier
 from tests.fakes.waiting import until
 from tray_app.base.paths import places_in, write_private
-from tray_app.bootstrap import World
+from tray_app.bootstrap import Environment
 from tray_app.interfaces.page.controller import AppletWithPage
 
 
@@ -40,7 +40,7 @@ class Running:
             write_private(self.places.config_file, "\n".join(parts))
         self.browser = NotingBrowser()
         self.notifier = RecordingNotifier()
-        self.applet = AppletWithPage(World(self.places), self.browser, self.notifier)
+        self.applet = AppletWithPage(Environment(self.places), self.browser, self.notifier)
 
     async def address(self, *, adding: bool = False) -> str:
         """What the browser was asked to open, with a fresh key."""

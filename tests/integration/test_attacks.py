@@ -40,7 +40,7 @@ async def keep(_: TokenSet) -> None:
 
 
 def asked_of(sign_in: SignIn) -> dict[str, str]:
-    return dict(parse_qsl(urlsplit(sign_in.invitation.url).query))
+    return dict(parse_qsl(urlsplit(sign_in.prompt.url).query))
 
 
 async def test_the_code_of_one_provider_never_reaches_the_other(
@@ -51,7 +51,7 @@ async def test_the_code_of_one_provider_never_reaches_the_other(
     ours = await SignIn.prepare(honest.account(name="honest"), provider)
     theirs = await SignIn.prepare(evil.account(name="evil"), provider)
     running = [asyncio.create_task(one.run(keep)) for one in (ours, theirs)]
-    answer = urlsplit(honest.approve(ours.invitation.url))
+    answer = urlsplit(honest.approve(ours.prompt.url))
     port = urlsplit(asked_of(theirs)["redirect_uri"]).netloc
 
     crossed = await Browser().get(answer._replace(netloc=port).geturl())  # the state of one at the door of the other
@@ -80,7 +80,7 @@ async def test_a_code_of_another_sign_in_is_of_no_use(servers: tuple[Authorizati
 
     server.token = token
     running = asyncio.create_task(attacker.run(keep))
-    await Browser().follow(server.approve(attacker.invitation.url, code="code-of-the-victim"))
+    await Browser().follow(server.approve(attacker.prompt.url, code="code-of-the-victim"))
 
     with pytest.raises(SignInFailed, match="invalid_grant"):
         await running
@@ -93,7 +93,7 @@ async def test_the_url_for_the_browser_holds_no_secret(
     server, _ = servers
     sign_in = await SignIn.prepare(server.account(), OAuthProvider(HandClock(), no_secret))
 
-    assert sign_in._verifier.reveal() not in sign_in.invitation.url
+    assert sign_in._verifier.reveal() not in sign_in.prompt.url
     assert not {"client_secret", "code_verifier"} & asked_of(sign_in).keys()
     await sign_in.close()
 

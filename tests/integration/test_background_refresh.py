@@ -26,7 +26,7 @@ from tests.integration.hostile_server import Browser, HandClock, json_response
 from tray_app.adapters.store.memory_store import MemoryStore
 from tray_app.base.http.server import HttpServer, Limits, Request, Response, bind_loopback
 from tray_app.base.paths import places_in
-from tray_app.bootstrap import World
+from tray_app.bootstrap import Environment
 from tray_app.core.errors import LamplighterError
 from tray_app.core.health import Health
 from tray_app.core.tokens import Secret, TokenSet
@@ -118,20 +118,20 @@ class Stage:
         self.plan = plan
         self.notifier = notifier
         self.person = applet.browser
-        self.keeper = applet.engine.keeper("work")
+        self.refresher = applet.engine.account("work")
 
     async def pass_by(self, **time: float) -> None:
-        await self.plan.pass_by(timedelta(**time), lambda: not self.keeper.busy)
+        await self.plan.pass_by(timedelta(**time), lambda: not self.refresher.busy)
 
     async def sign_in(self) -> None:
         self.applet.sign_in("work")
         await until(lambda: self.person.opened)
         await self.person.approve()
-        await until(lambda: self.keeper.health is Health.FRESH)
+        await until(lambda: self.refresher.health is Health.FRESH)
 
     @property
     def health(self) -> Health:
-        return self.keeper.health
+        return self.refresher.health
 
 
 Start = Callable[..., Any]
@@ -181,7 +181,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
                 return plans[-1]
 
             notifier = RecordingNotifier()
-            world = World(here, clock, draw=lambda: 0.5, store=store, make_plan=plan)
+            world = Environment(here, clock, draw=lambda: 0.5, store=store, make_plan=plan)
             applet = Applet(world, Person(server), notifier)
             ready = asyncio.Event()
             running = asyncio.create_task(applet.run(ready.set))
@@ -209,9 +209,9 @@ async def test_a_fresh_token_at_the_start_is_green_with_no_request_and_no_browse
 @pytest.mark.parametrize("minutes", [51, 59, 61, 600], ids=["within the lead", "nearly over", "over", "long over"])
 async def test_a_token_within_the_lead_at_the_start_is_refreshed_at_once_without_a_browser(start, minutes):
     stage = await start(held=timedelta(minutes=minutes))
-    await until(lambda: stage.health is Health.FRESH and not stage.keeper.busy)
+    await until(lambda: stage.health is Health.FRESH and not stage.refresher.busy)
 
-    assert stage.keeper.record.tokens.access_token.reveal() == "A2"
+    assert stage.refresher.record.tokens.access_token.reveal() == "A2"
     assert len(stage.server.times) == 1
     assert stage.person.opened == []
 

@@ -16,7 +16,7 @@ from tests.fakes.notifier import RecordingNotifier
 from tests.fakes.waiting import until
 from tests.integration.lamplighter_process import Lamplighter, eventually
 from tray_app.base.paths import places_in, write_private
-from tray_app.bootstrap import World
+from tray_app.bootstrap import Environment
 from tray_app.interfaces.applet import Applet
 
 ACCOUNT = '[accounts.code]\nprovider = "claude-code"\n'
@@ -187,7 +187,7 @@ def test_an_account_may_become_a_watched_one_and_back(watching: Lamplighter, cla
 async def applet_in(folder: Path, notifier: RecordingNotifier) -> AsyncIterator[Applet]:
     here = places_in(folder / "home")
     write_private(here.config_file, ACCOUNT)
-    applet = Applet(World(here), browser=None, notifier=notifier)  # type: ignore[arg-type]  # none may open here
+    applet = Applet(Environment(here), browser=None, notifier=notifier)  # type: ignore[arg-type]  # none may open here
     running = asyncio.create_task(applet.run())
     try:
         await until(here.socket.exists)
@@ -208,7 +208,7 @@ async def test_a_warning_comes_once_before_the_sign_in_ends_and_goes_with_the_ne
     async with applet_in(tmp_path, notifier):
         await until(lambda: warning in notifier.titles)
     async with applet_in(tmp_path, again) as applet:
-        await until(lambda: applet.engine.keeper("code").health == "ending")
+        await until(lambda: applet.engine.account("code").health == "ending")
     async with applet_in(tmp_path, again):
         claude.signs_in(days=28)
         claude.credentials.write_text(claude.credentials_until(1))
@@ -235,6 +235,6 @@ async def test_where_no_date_comes_a_notification_offers_a_terminal(
         await until(lambda: offer in notifier.titles)
         claude.signs_in(days=28)
         notifier.press(offer, "terminal")
-        await until(lambda: applet.engine.keeper("code").health == "fresh")
+        await until(lambda: applet.engine.account("code").health == "fresh")
 
     assert [call["argv"] for call in claude.calls] == [["auth", "login"]] * 2

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tray_app.base import file_watcher as config_watch
-from tray_app.base.file_watcher import LONGEST, ConfigWatch, Inotify, Watchdog
+from tray_app.base.file_watcher import LONGEST, FileWatcher, Inotify, Watchdog
 
 PATIENCE = 20.0
 ALONE = 1.5 * LONGEST
@@ -66,7 +66,7 @@ class Changes:
 @asynccontextmanager
 async def watching(path: Path) -> AsyncIterator[Changes]:
     changes = Changes()
-    watch = ConfigWatch(path, changes.changed)
+    watch = FileWatcher(path, changes.changed)
     watch.start(asyncio.get_running_loop())
     try:
         yield changes

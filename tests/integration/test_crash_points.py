@@ -16,7 +16,7 @@ from tests.integration.hostile_server import form, json_response
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="only where processes fork")
 
 
-class World:
+class Environment:
     def __init__(self, home, provider, crasher):
         self.home = home
         self.provider = provider
@@ -61,7 +61,7 @@ def world(tmp_path, provider):
     home.mkdir()
     (home / "config.toml").write_text(provider.account())
     with Crasher(home) as crasher:
-        yield World(home, provider, crasher)
+        yield Environment(home, provider, crasher)
 
 
 def forgiving(provider):

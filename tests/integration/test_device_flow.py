@@ -19,7 +19,7 @@ from tray_app.adapters.oauth.device_flow import DeviceSignIn
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.base.http.server import Request, Response
 from tray_app.core.errors import LamplighterError, Misconfigured, SignInFailed, Unavailable
-from tray_app.core.ports import RefreshFailed
+from tray_app.core.ports import ProviderError
 from tray_app.core.tokens import Secret, TokenSet
 
 CODES = {
@@ -193,7 +193,7 @@ async def test_a_client_that_may_not_do_so_is_told(device: Device) -> None:
 
     device.server.other["/device"] = refused
 
-    with pytest.raises(RefreshFailed, match="unauthorized_client"):
+    with pytest.raises(ProviderError, match="unauthorized_client"):
         await device.prepare()
 
 

@@ -26,8 +26,8 @@ from tray_app.adapters.store.keyring_store import KeyringStore
 from tray_app.adapters.store.locks import FileLock
 from tray_app.core.failure import FailureKind
 from tray_app.core.health import Health
-from tray_app.core.ports import Parts
-from tray_app.engine.refresher import Keeper
+from tray_app.core.ports import Dependencies
+from tray_app.engine.refresher import Refresher
 
 KEPT = Path(__file__).parents[1] / "kept"
 VERSIONS = sorted(path.name for path in KEPT.iterdir() if (path / "told.json").exists())
@@ -42,7 +42,7 @@ class Updated:
     clock: HandClock
     servers: Servers
     store: KeyringStore
-    keepers: dict[str, Keeper]
+    refreshers: dict[str, Refresher]
 
     def entries(self, keyring: str) -> Entries:
         return Entries(json.loads((self.home / f"{keyring}.json").read_text("utf-8")))
@@ -57,18 +57,20 @@ async def updated(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     servers = Servers(clock)
     updated = Updated(home, told, clock, servers, KeyringStore(None), {})
     updated.store = updated.entries("keyring").store()
-    parts = Parts(updated.store, FactsFolder(home / "state/accounts"), servers, FileLock(tmp_path), clock, lambda: 0.75)
+    parts = Dependencies(
+        updated.store, FactsFolder(home / "state/accounts"), servers, FileLock(tmp_path), clock, lambda: 0.75
+    )
     configuration = config.load(home / "config.toml")
     for name, account in configuration.accounts.items():
-        updated.keepers[name] = Keeper(account, parts, configuration.retry, lambda _keeper: None)
-        await updated.keepers[name].load()
+        updated.refreshers[name] = Refresher(account, parts, configuration.retry, lambda _keeper: None)
+        await updated.refreshers[name].load()
     yield updated
     await updated.store.close()
 
 
 async def test_every_account_is_told_as_it_was(updated: Updated) -> None:
     for told in updated.told["accounts"]:
-        now = updated.keepers[told["name"]].status().as_json()
+        now = updated.refreshers[told["name"]].status().as_json()
 
         assert {key: now[key] for key in told} == told
 
@@ -76,12 +78,12 @@ async def test_every_account_is_told_as_it_was(updated: Updated) -> None:
 async def test_its_tokens_serve(updated: Updated) -> None:
     held = {
         name: (kept.access_token.reveal(), kept.refresh_token and kept.refresh_token.reveal(), kept.subject)
-        for name, keeper in updated.keepers.items()
-        if (kept := keeper.record.tokens) is not None
+        for name, refresher in updated.refreshers.items()
+        if (kept := refresher.record.tokens) is not None
     }
     updated.clock.pass_by(minutes=55)
-    await updated.keepers["work"].attend()
-    await updated.keepers["shop"].attend()
+    await updated.refreshers["work"].attend()
+    await updated.refreshers["shop"].attend()
 
     assert held == {
         "work": ("work-access-2", "work-refresh-2", "somebody"),
@@ -89,7 +91,7 @@ async def test_its_tokens_serve(updated: Updated) -> None:
         "lost": ("lost-access-1", "lost-refresh-1", None),
     }
     assert updated.servers.asked == [("work", "work-refresh-2"), ("shop", "shop-refresh-1")]
-    assert updated.keepers["shop"].health is Health.ENDING  # as its server says
+    assert updated.refreshers["shop"].health is Health.ENDING  # as its server says
 
 
 @pytest.mark.skipif(os.name == "nt", reason="only where a path is the same on each machine")
@@ -104,7 +106,7 @@ async def test_tokens_in_the_parts_of_a_small_keyring_and_of_a_home_of_its_own_a
 async def test_clients_secrets_and_registrations_are_found(updated: Updated) -> None:
     secret = await updated.store.client_secret("mail")
     found = registration.from_text(await updated.store.registration("shop"))
-    tokens = updated.keepers["shop"].record.tokens
+    tokens = updated.refreshers["shop"].record.tokens
 
     assert secret is not None
     assert secret.reveal() == "mail-client-secret"
@@ -114,18 +116,18 @@ async def test_clients_secrets_and_registrations_are_found(updated: Updated) -> 
 
 
 async def test_what_a_person_put_off_or_was_told_is_remembered(updated: Updated) -> None:
-    work = updated.keepers["work"]
+    work = updated.refreshers["work"]
     assert work.record.tokens is not None
     ends_at = work.record.tokens.sign_in_ends_at
     assert ends_at is not None
 
-    assert updated.keepers["mail"].notebook.later_until == LATER_UNTIL
-    assert not work.notebook.is_news("warned_of", ends_at.isoformat())
+    assert updated.refreshers["mail"].notes.later_until == LATER_UNTIL
+    assert not work.notes.is_news("warned_of", ends_at.isoformat())
 
 
 async def test_a_refresh_that_its_last_process_did_not_end_explains_a_refusal(updated: Updated) -> None:
     updated.servers.refusing["lost"] = failure(FailureKind.REFUSED, code="invalid_grant", status=400)
-    lost = updated.keepers["lost"]
+    lost = updated.refreshers["lost"]
     await lost.attend()
 
     assert lost.record.failure is not None

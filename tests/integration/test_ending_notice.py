@@ -13,9 +13,9 @@ from tray_app.adapters.store.locks import FileLock
 from tray_app.adapters.store.memory_store import MemoryStore
 from tray_app.core import record as change
 from tray_app.core.account import RetryPolicy
-from tray_app.core.ports import Parts
+from tray_app.core.ports import Dependencies
 from tray_app.engine.events import Event
-from tray_app.engine.refresher import Keeper
+from tray_app.engine.refresher import Refresher
 from tray_app.interfaces.notifications.reminders import notice
 
 
@@ -50,21 +50,21 @@ class Life:
 
     def start(self):
         facts = FactsFolder(self.folder / "accounts")
-        parts = Parts(self.store, facts, None, FileLock(self.folder), self.clock, lambda: 0.5)
-        self.keeper = Keeper(account(), parts, RetryPolicy(), self.tell)
+        parts = Dependencies(self.store, facts, None, FileLock(self.folder), self.clock, lambda: 0.5)
+        self.refresher = Refresher(account(), parts, RetryPolicy(), self.tell)
 
-    def tell(self, keeper):
-        notice(self.screen, keeper, Event("health", keeper.status().as_json()), self.clock.time)
+    def tell(self, refresher):
+        notice(self.screen, refresher, Event("health", refresher.status().as_json()), self.clock.time)
 
     async def signed_in(self, days, life=timedelta(days=30)):
         end = self.clock.time + timedelta(days=days)
-        await self.keeper.signed_in(
+        await self.refresher.signed_in(
             tokens(life / timedelta(minutes=1), life=life, now=self.clock.time, sign_in_ends_at=end, bound_to=BOUND)
         )
 
     async def restart(self):
         self.start()
-        await self.keeper.load()
+        await self.refresher.load()
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ async def test_three_days_before_its_end_it_is_told_once_and_a_click_signs_in(li
     before = list(life.screen.told)
     for _ in range(3):
         life.clock.pass_by(days=2.5)
-        life.tell(life.keeper)
+        life.tell(life.refresher)
     life.screen.shown["ending:work"]("sign-in")
 
     assert before == []
@@ -89,7 +89,7 @@ async def test_three_days_before_its_end_it_is_told_once_and_a_click_signs_in(li
 async def test_neither_a_restart_nor_a_refresh_nor_a_failure_tells_it_again(life):
     await life.signed_in(2)
     await life.restart()
-    life.keeper._become(change.failed(life.keeper.record, failure(), NOW))
+    life.refresher._become(change.failed(life.refresher.record, failure(), NOW))
     await life.signed_in(2)
     await life.restart()
 
@@ -102,7 +102,7 @@ async def test_a_new_sign_in_takes_it_away_and_its_own_end_is_told_in_its_time(l
     await life.signed_in(20)
     while_it_is_long = dict(life.screen.shown)
     life.clock.pass_by(days=18)
-    life.tell(life.keeper)
+    life.tell(life.refresher)
 
     assert while_it_is_long == {}
     assert len(life.screen.told) == 2

@@ -23,7 +23,7 @@ from tray_app.adapters.store.memory_store import MemoryStore
 from tray_app.base.clock import WallClock
 from tray_app.core.account import NOTHING, Account
 from tray_app.core.failure import FailureKind
-from tray_app.core.ports import RefreshFailed
+from tray_app.core.ports import ProviderError
 from tray_app.core.tokens import Secret, TokenSet, merged
 
 SECRET = "a secret: of 50% & more, long enough"
@@ -58,7 +58,7 @@ class Life:
 
     async def sign_in(self) -> TokenSet:
         sign_in = await SignIn.prepare(self.account, self.provider)
-        redirect = await asyncio.to_thread(redirect_after_approval, sign_in.invitation.url)
+        redirect = await asyncio.to_thread(redirect_after_approval, sign_in.prompt.url)
         browser = asyncio.to_thread(arrive, redirect)
         async with asyncio.timeout(BOUND):
             found, status = await asyncio.gather(sign_in.run(keep), browser)
@@ -70,7 +70,7 @@ class Life:
         return merged(tokens, answer, requested_scopes=self.account.scopes, bound_to=tokens.bound_to)
 
     async def refused(self, tokens: TokenSet) -> None:
-        with pytest.raises(RefreshFailed) as caught:
+        with pytest.raises(ProviderError) as caught:
             await self.refresh(tokens)
         assert caught.value.failure.kind is FailureKind.REFUSED
 
@@ -107,7 +107,7 @@ async def test_a_public_client_at_oidc_provider_pushes_its_request_and_has_its_i
     assert endpoints.pushed_authorization is not None
     assert endpoints.iss_in_response
     sign_in = await SignIn.prepare(life.account, life.provider)
-    assert "request_uri=urn" in sign_in.invitation.url
+    assert "request_uri=urn" in sign_in.prompt.url
     await sign_in.close()
 
     await life.live()
@@ -121,7 +121,7 @@ async def test_a_client_with_a_secret_at_oidc_provider(server: OidcProvider, met
 async def test_a_wrong_secret_is_a_matter_of_the_configuration(server: OidcProvider) -> None:
     life = Life(account(server, client_id="client_secret_basic"), "wrong")
 
-    with pytest.raises(RefreshFailed) as caught:
+    with pytest.raises(ProviderError) as caught:
         await life.sign_in()
 
     assert caught.value.failure.kind is FailureKind.MISCONFIGURED
@@ -137,7 +137,7 @@ async def test_a_client_that_registers_itself_at_oidc_provider(server: OidcProvi
     again = await life.sign_in()
     assert again.client_id == kept.client_id
     await life.provider.forget(life.account)
-    with pytest.raises(RefreshFailed, match="invalid_client"):
+    with pytest.raises(ProviderError, match="invalid_client"):
         await life.refresh(again)
 
 
@@ -172,9 +172,9 @@ async def test_another_device_at_oidc_provider(server: OidcProvider) -> None:
 
     life = Life(account(server))
     sign_in = await DeviceSignIn.prepare(life.account, life.provider, WallClock(), soon)
-    invitation = sign_in.invitation
-    assert invitation.user_code is not None
-    approving = asyncio.to_thread(approve_device, invitation.url, invitation.user_code)
+    prompt = sign_in.prompt
+    assert prompt.user_code is not None
+    approving = asyncio.to_thread(approve_device, prompt.url, prompt.user_code)
     async with asyncio.timeout(BOUND):
         found, _ = await asyncio.gather(sign_in.run(keep), approving)
 

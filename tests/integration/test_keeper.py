@@ -20,11 +20,11 @@ from tray_app.core.account import Configuration, RetryPolicy
 from tray_app.core.errors import SignInNeeded, StoreUnavailable, Unavailable, UnknownAccount
 from tray_app.core.failure import FailureKind
 from tray_app.core.health import Health
-from tray_app.core.ports import RefreshFailed
+from tray_app.core.ports import ProviderError
 from tray_app.core.tokens import Secret, TokenAnswer
 from tray_app.engine.engine import Engine
 from tray_app.engine.get_token import token_of
-from tray_app.engine.refresher import Keeper, Parts
+from tray_app.engine.refresher import Dependencies, Refresher
 
 
 class FailingStore(MemoryStore):
@@ -70,7 +70,7 @@ class ScriptedProvider:
         await self.go_on.wait()
         if self.failures:
             failing = self.failures.pop(0)
-            raise failing if isinstance(failing, RefreshFailed) else RefreshFailed(failing)
+            raise failing if isinstance(failing, ProviderError) else ProviderError(failing)
         number = len(self.seen)
         return TokenAnswer(
             Secret(f"A{number}"), "Bearer", self.clock.time, timedelta(hours=1), refresh_token=Secret(f"R{number}")
@@ -81,27 +81,27 @@ class ScriptedProvider:
         self.revoked.append(tokens.refresh_token.reveal())
 
 
-class World:
+class Environment:
     def __init__(self, folder):
         self.folder = folder
         self.clock = HandClock()
         self.store = FailingStore()
         self.facts = MemoryFacts()
         self.provider = ScriptedProvider(self.clock)
-        self.parts = Parts(self.store, self.facts, self.provider, FileLock(folder), self.clock, lambda: 0.5)
+        self.parts = Dependencies(self.store, self.facts, self.provider, FileLock(folder), self.clock, lambda: 0.5)
         self.account = account()
 
-    def keeper(self):
-        return Keeper(self.account, self.parts, RetryPolicy(), lambda _keeper: None)
+    def refresher(self):
+        return Refresher(self.account, self.parts, RetryPolicy(), lambda _keeper: None)
 
     def of_another_process(self):
         self.other = FileLock(self.folder)
-        return Keeper(self.account, replace(self.parts, lock=self.other), RetryPolicy(), lambda _keeper: None)
+        return Refresher(self.account, replace(self.parts, lock=self.other), RetryPolicy(), lambda _keeper: None)
 
     async def signed_in(self, **changes):
-        keeper = self.keeper()
-        await keeper.signed_in(tokens(60, now=self.clock.time, bound_to=self.account.bound_to, **changes))
-        return keeper
+        refresher = self.account()
+        await refresher.signed_in(tokens(60, now=self.clock.time, bound_to=self.account.bound_to, **changes))
+        return refresher
 
     def held(self):
         return self.store._tokens["work"].refresh_token.reveal() if "work" in self.store._tokens else None
@@ -109,141 +109,141 @@ class World:
 
 @pytest.fixture
 def world(tmp_path):
-    return World(tmp_path)
+    return Environment(tmp_path)
 
 
 async def test_a_store_that_refuses_the_new_tokens_gets_them_later_and_refreshes_go_on(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.store.writes = False
     world.clock.pass_by(minutes=55)
-    await keeper.attend()
-    handed = await token_of(keeper, world.clock, timedelta(0), wait=True)
-    before = keeper.health, keeper.record.failure.kind, world.held()
+    await refresher.attend()
+    handed = await token_of(refresher, world.clock, timedelta(0), wait=True)
+    before = refresher.health, refresher.record.failure.kind, world.held()
     world.clock.pass_by(minutes=55)
-    await keeper.attend()
+    await refresher.attend()
     world.store.writes = True
     world.clock.pass_by(minutes=1)
-    await keeper.attend()
+    await refresher.attend()
 
     assert handed.access_token.reveal() == "A1"
     assert before == (Health.RETRYING, FailureKind.STORE, "R0")
     assert world.provider.seen == ["R0", "R1"]
-    assert (keeper.health, world.held()) == (Health.FRESH, "R2")
+    assert (refresher.health, world.held()) == (Health.FRESH, "R2")
 
 
 @pytest.mark.parametrize(("for_good", "seconds_later", "asked"), [(True, 2, 2), (False, 2, 1), (True, 90, 1)])
 async def test_at_the_end_an_answer_that_was_just_lost_is_asked_for_once_more(world, for_good, seconds_later, asked):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(minutes=55)
     world.provider.failures = [AnswerLost(failure(FailureKind.UNREACHABLE, world.clock.time))]
-    await keeper.attend()
+    await refresher.attend()
     world.clock.pass_by(seconds=seconds_later)
-    await keeper.settle(for_good=for_good)
+    await refresher.settle(for_good=for_good)
 
     assert world.provider.seen == ["R0"] * asked
     assert world.held() == ("R2" if asked == 2 else "R0")
 
 
 async def test_at_the_end_the_network_that_took_the_answer_along_is_waited_for(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(minutes=55)
     world.provider.failures = [
         AnswerLost(failure(FailureKind.UNREACHABLE, world.clock.time)),
-        RefreshFailed(failure(FailureKind.UNREACHABLE, world.clock.time, offline=True)),
+        ProviderError(failure(FailureKind.UNREACHABLE, world.clock.time, offline=True)),
     ]
-    await keeper.attend()
-    await keeper.settle(for_good=True)
+    await refresher.attend()
+    await refresher.settle(for_good=True)
 
     assert world.provider.seen == ["R0"] * 3
     assert world.held() == "R3"
 
 
 async def test_at_the_end_what_the_store_refused_is_offered_to_it_once_more(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.store.writes = False
     world.clock.pass_by(minutes=55)
-    await keeper.attend()
+    await refresher.attend()
     world.store.writes = True
-    await keeper.settle()
+    await refresher.settle()
 
     assert world.held() == "R1"
 
 
 async def test_a_refresh_that_was_never_sent_is_no_interrupted_one(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     secret = failure(FailureKind.STORE, at=world.clock.time)
     refusal = failure(FailureKind.REFUSED, at=world.clock.time)
-    world.provider.failures = [RefreshFailed(secret), RefreshFailed(refusal)]
+    world.provider.failures = [ProviderError(secret), ProviderError(refusal)]
     with pytest.raises(StoreUnavailable):
-        await keeper.refresh()
+        await refresher.refresh()
     world.clock.pass_by(minutes=10)
     with contextlib.suppress(SignInNeeded):
-        await keeper.refresh()
+        await refresher.refresh()
 
-    assert keeper.record.failure.kind is FailureKind.REFUSED
+    assert refresher.record.failure.kind is FailureKind.REFUSED
 
 
 async def test_a_store_that_lost_the_tokens_does_not_sign_anyone_out(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     await world.store.erase("work")
     world.clock.pass_by(minutes=55)
-    await keeper.attend()
+    await refresher.attend()
 
-    assert keeper.health is Health.FRESH
+    assert refresher.health is Health.FRESH
     assert world.held() == "R1"
 
 
 async def test_a_sign_out_in_another_process_is_heard(world):
-    keeper, other = await world.signed_in(), world.keeper()
+    refresher, other = await world.signed_in(), world.refresher()
     await other.load()
     await other.sign_out()
     world.clock.pass_by(minutes=55)
-    await keeper.attend()
+    await refresher.attend()
 
-    assert keeper.health is Health.SIGNED_OUT
+    assert refresher.health is Health.SIGNED_OUT
     assert world.provider.seen == []
 
 
 async def test_a_refusal_erases_nothing_that_cannot_be_read_and_newer_tokens_there_are_adopted(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     newer = tokens(60, now=NOW + timedelta(minutes=55), refresh_token="newer", bound_to=world.account.bound_to)
     await world.store.save("work", newer)
     world.store.reads = False
     world.provider.failures = [failure(FailureKind.REFUSED)]
     world.clock.pass_by(minutes=55)
-    await keeper.attend()
-    due = keeper.due()
+    await refresher.attend()
+    due = refresher.due()
     world.store.reads = True
     world.clock.pass_by(minutes=1)
-    await keeper.attend()
+    await refresher.attend()
 
     assert due > NOW + timedelta(minutes=55)  # no hot loop
-    assert keeper.health is Health.FRESH
+    assert refresher.health is Health.FRESH
     assert world.held() == "newer"
 
 
 async def test_a_refused_configuration_has_its_three_attempts_also_after_an_outage(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     kinds = [FailureKind.UNREACHABLE] * 4 + [FailureKind.MISCONFIGURED] * 3
     world.clock.pass_by(minutes=51)
     healths = []
     for kind in kinds:
         world.provider.failures = [failure(kind, world.clock.time)]
-        await keeper.attempt(forced=True)
-        healths.append(keeper.health)
+        await refresher.attempt(forced=True)
+        healths.append(refresher.health)
         world.clock.pass_by(seconds=10)
 
     assert healths == [Health.RETRYING] * 6 + [Health.SIGN_IN_NEEDED]
-    assert keeper.record.tokens is not None
+    assert refresher.record.tokens is not None
 
 
 async def test_the_log_has_a_line_for_each_health_and_none_for_more_of_the_same(world, caplog):
     caplog.set_level(logging.INFO, "lamplighter")
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(minutes=51)
     for _ in range(5):
         world.provider.failures = [failure(FailureKind.MISCONFIGURED, world.clock.time)]
-        await keeper.attempt(forced=True)
+        await refresher.attempt(forced=True)
     lines = [record.getMessage() for record in caplog.records]
 
     assert [line.partition(",")[0] for line in lines if "attempt" in line] == ["work: retrying", "work: sign-in-needed"]
@@ -254,7 +254,7 @@ async def test_who_only_reads_what_is_stored_has_nothing_to_log(world, caplog):
     await world.signed_in()
     caplog.set_level(logging.INFO, "lamplighter")
     caplog.clear()
-    await world.keeper().load()
+    await world.refresher().load()
 
     assert not caplog.records
 
@@ -262,42 +262,42 @@ async def test_who_only_reads_what_is_stored_has_nothing_to_log(world, caplog):
 async def test_a_locked_store_at_the_start_is_asked_ever_more_rarely(world):
     await world.signed_in()
     world.store.reads = False
-    keeper = world.keeper()
-    await keeper.load()
+    refresher = world.refresher()
+    await refresher.load()
     asked = world.store.asked
     for _ in range(3600):
         world.clock.pass_by(seconds=1)
-        await keeper.attend()
+        await refresher.attend()
 
-    assert keeper.health is Health.EXPIRED
+    assert refresher.health is Health.EXPIRED
     assert world.store.asked - asked < 40
     world.store.reads = True
     world.clock.pass_by(minutes=5)
-    await keeper.attend()
-    assert keeper.health is Health.FRESH or world.provider.seen == ["R0"]
+    await refresher.attend()
+    assert refresher.health is Health.FRESH or world.provider.seen == ["R0"]
 
 
 async def test_a_clock_that_goes_back_makes_no_token_live_longer_and_is_refreshed_at_once(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(hours=-6)
-    health, due = keeper.health, keeper.due()
-    await keeper.attend()
+    health, due = refresher.health, refresher.due()
+    await refresher.attend()
 
     assert (health, due) == (Health.EXPIRED, world.clock.time)
     assert world.provider.seen == ["R0"]
-    assert keeper.health is Health.FRESH
+    assert refresher.health is Health.FRESH
 
 
 async def test_a_failure_noted_by_a_clock_a_year_ahead_is_retried_at_once(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(days=365)
     world.provider.failures = [failure(FailureKind.UNREACHABLE, world.clock.time)]
-    await keeper.attend()
+    await refresher.attend()
     world.clock.pass_by(days=-365)
     world.clock.pass_by(minutes=55)
-    await keeper.attend()
+    await refresher.attend()
 
-    assert keeper.health is Health.FRESH
+    assert refresher.health is Health.FRESH
 
 
 async def test_an_account_that_is_taken_up_is_never_found_signed_out_before_its_tokens_were_read(world):
@@ -311,7 +311,7 @@ async def test_an_account_that_is_taken_up_is_never_found_signed_out_before_its_
     assert not asking.done()
     assert engine.statuses() == []
     with pytest.raises(UnknownAccount):
-        engine.keeper("work")
+        engine.account("work")
     world.store.go_on.set()
     assert await asking == world.store._tokens["work"]
     assert [status.health for status in engine.statuses()] == [Health.FRESH]
@@ -324,7 +324,7 @@ async def test_an_account_that_is_taken_up_is_never_found_signed_out_before_its_
 async def test_a_sign_out_is_finished_before_the_engine_ends(world):
     engine = Engine(Configuration({"work": world.account}), lambda _configuration: world.parts, prepare=None)
     await engine.load()
-    await engine.keeper("work").signed_in(tokens(60, now=world.clock.time, bound_to=world.account.bound_to))
+    await engine.account("work").signed_in(tokens(60, now=world.clock.time, bound_to=world.account.bound_to))
     world.provider.go_on.clear()
     asking = asyncio.create_task(engine.sign_out("work"))
     await asyncio.sleep(0)
@@ -339,37 +339,37 @@ async def test_a_sign_out_is_finished_before_the_engine_ends(world):
 
 
 async def test_a_caller_that_goes_away_does_not_abort_the_refresh(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(minutes=61)
     world.provider.go_on.clear()
-    asking = asyncio.create_task(token_of(keeper, world.clock, timedelta(0), wait=True))
+    asking = asyncio.create_task(token_of(refresher, world.clock, timedelta(0), wait=True))
     while not world.provider.seen:  # noqa: ASYNC110 - another task sets no event
         await asyncio.sleep(0)
     asking.cancel()
     world.provider.go_on.set()
-    await keeper.settle()
+    await refresher.settle()
 
     assert world.held() == "R1"
 
 
 async def test_a_token_that_lives_shorter_than_asked_for_is_not_refreshed_for_nothing(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
 
     with pytest.raises(Unavailable):
-        await token_of(keeper, world.clock, timedelta(hours=2), wait=True)
+        await token_of(refresher, world.clock, timedelta(hours=2), wait=True)
     assert world.provider.seen == []
 
 
 async def test_a_lost_answer_is_asked_for_again_soon_however_long_nothing_was_reached_before(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(minutes=55)
     waits = []
     for lost in (*[False] * 12, True, True, True):
-        world.clock.time = max(world.clock.time, keeper.due())
-        error = AnswerLost(failure(at=world.clock.time)) if lost else RefreshFailed(failure(at=world.clock.time))
+        world.clock.time = max(world.clock.time, refresher.due())
+        error = AnswerLost(failure(at=world.clock.time)) if lost else ProviderError(failure(at=world.clock.time))
         world.provider.failures = [error]
-        await keeper.attend()
-        waits.append((keeper.due() - world.clock.time).total_seconds())
+        await refresher.attend()
+        waits.append((refresher.due() - world.clock.time).total_seconds())
 
     assert waits[11] > 60  # a provider that is out of order for long is asked ever more rarely
     assert waits[12] <= 2  # who rotates and forgives takes the old token for a minute
@@ -377,17 +377,17 @@ async def test_a_lost_answer_is_asked_for_again_soon_however_long_nothing_was_re
 
 
 async def test_tokens_that_are_read_again_unchanged_are_no_news(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     news = []
-    keeper = Keeper(world.account, world.parts, RetryPolicy(), news.append)
-    await keeper.load()
-    await keeper.load()
+    refresher = Refresher(world.account, world.parts, RetryPolicy(), news.append)
+    await refresher.load()
+    await refresher.load()
 
     assert len(news) == 1
 
 
 async def test_a_death_between_a_refusal_and_the_erasing_of_the_tokens_is_no_sign_out(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(minutes=55)
     world.provider.failures = [failure(FailureKind.REFUSED, world.clock.time)]
 
@@ -396,28 +396,28 @@ async def test_a_death_between_a_refusal_and_the_erasing_of_the_tokens_is_no_sig
 
     world.store.erase = die
     with contextlib.suppress(KeyboardInterrupt):
-        await keeper._attempt(forced=False)
+        await refresher._attempt(forced=False)
     world.store = FailingStore()  # whether it has erased them or not
     world.parts = replace(world.parts, store=world.store)
-    keeper = world.keeper()
-    await keeper.load()
+    refresher = world.refresher()
+    await refresher.load()
 
-    assert keeper.health is Health.SIGN_IN_NEEDED
+    assert refresher.health is Health.SIGN_IN_NEEDED
 
 
 async def test_tokens_that_another_process_could_not_store_yet_are_waited_for(world):
-    keeper, other = await world.signed_in(), world.of_another_process()
+    refresher, other = await world.signed_in(), world.of_another_process()
     await other.load()
     world.store.reads = world.store.writes = False
     world.clock.pass_by(minutes=55)
-    await keeper.attend()
+    await refresher.attend()
     await other.attend()
     while_locked = list(world.provider.seen), other.record.failure.kind
     world.store.reads = world.store.writes = True
     world.clock.pass_by(minutes=40)  # both slept: who wakes first must not take the other one for dead
     await other.attend()
     before = list(world.provider.seen)
-    await keeper.attend()
+    await refresher.attend()
     world.clock.pass_by(minutes=5)
     await other.attend()
 
@@ -428,11 +428,11 @@ async def test_tokens_that_another_process_could_not_store_yet_are_waited_for(wo
 
 
 async def test_who_has_died_with_tokens_that_were_never_stored_is_not_waited_for(world):
-    keeper, other = await world.signed_in(), world.of_another_process()
+    refresher, other = await world.signed_in(), world.of_another_process()
     await other.load()
     world.store.writes = False
     world.clock.pass_by(minutes=55)
-    await keeper.attend()
+    await refresher.attend()
     world.parts.lock.claim("work", newer=False)  # as the kernel does for the dead
     world.store.writes = True
     await other.attend()
@@ -441,10 +441,10 @@ async def test_who_has_died_with_tokens_that_were_never_stored_is_not_waited_for
 
 
 async def test_tokens_that_another_process_has_used_up_are_not_sent_while_the_store_shows_no_newer_ones(world):
-    keeper, other = await world.signed_in(), world.of_another_process()
+    refresher, other = await world.signed_in(), world.of_another_process()
     await other.load()
     world.clock.pass_by(minutes=55)
-    await keeper.attend()
+    await refresher.attend()
     world.store.reads = False
     world.clock.pass_by(minutes=1)
     for _ in range(3):
@@ -460,11 +460,11 @@ async def test_tokens_that_another_process_has_used_up_are_not_sent_while_the_st
 
 
 async def test_who_waits_for_another_process_s_tokens_looks_ever_more_rarely_and_tells_it_once(world):
-    keeper, other = await world.signed_in(), world.of_another_process()
+    refresher, other = await world.signed_in(), world.of_another_process()
     await other.load()
     world.store.writes = False  # it can be read: what it has are the tokens of before
     world.clock.pass_by(minutes=55)
-    await keeper.attend()
+    await refresher.attend()
     healths, waits = [], []
     other._changed = lambda: healths.append(other.health)
     for _ in range(10):
@@ -478,18 +478,18 @@ async def test_who_waits_for_another_process_s_tokens_looks_ever_more_rarely_and
 
 
 async def test_another_keyring_that_is_empty_is_filled_by_who_has_the_newest_tokens(world):
-    keeper, other = await world.signed_in(), world.of_another_process()
+    refresher, other = await world.signed_in(), world.of_another_process()
     await other.load()
     world.store.reads = world.store.writes = False
     world.clock.pass_by(minutes=55)
-    await keeper.attend()
+    await refresher.attend()
     await other.attend()
     world.store.reads = world.store.writes = True
     await world.store.erase("work")
     for _ in range(3):
         world.clock.pass_by(minutes=5)
         await other.attend()
-    await keeper.attend()
+    await refresher.attend()
     world.clock.pass_by(minutes=5)
     await other.attend()
 
@@ -499,11 +499,11 @@ async def test_another_keyring_that_is_empty_is_filled_by_who_has_the_newest_tok
 
 @pytest.mark.parametrize("what", ["signs in", "signs out"])
 async def test_what_a_person_has_done_in_another_process_is_newer_than_what_a_store_refused(world, what):
-    keeper, other = await world.signed_in(), world.of_another_process()
+    refresher, other = await world.signed_in(), world.of_another_process()
     await other.load()
     world.store.writes = False
     world.clock.pass_by(minutes=55)
-    await keeper.attend()
+    await refresher.attend()
     world.store.writes = True
     if what == "signs in":
         bound_to = world.account.bound_to
@@ -512,49 +512,49 @@ async def test_what_a_person_has_done_in_another_process_is_newer_than_what_a_st
     else:
         said = await other.sign_out()
     world.clock.pass_by(minutes=5)
-    await keeper.attend()
+    await refresher.attend()
 
-    kept = keeper.record.tokens and keeper.record.tokens.refresh_token.reveal()
+    kept = refresher.record.tokens and refresher.record.tokens.refresh_token.reveal()
     assert [world.held(), kept] == (["NEW", "NEW"] if what == "signs in" else [None, None])
-    assert keeper.health is (Health.FRESH if what == "signs in" else Health.SIGNED_OUT)
+    assert refresher.health is (Health.FRESH if what == "signs in" else Health.SIGNED_OUT)
     assert (said is None) == (what == "signs in")
     assert not world.other.is_claimed("work")
 
 
 async def test_after_a_sign_in_elsewhere_the_tokens_of_before_are_not_sent_while_the_store_is_locked(world):
-    keeper, other = await world.signed_in(), world.of_another_process()
+    refresher, other = await world.signed_in(), world.of_another_process()
     await other.load()
     world.clock.pass_by(minutes=10)
     bound_to = world.account.bound_to
     await other.signed_in(tokens(60, now=world.clock.time, bound_to=bound_to, refresh_token="NEW"))
     world.store.reads = False
     world.clock.pass_by(minutes=45)
-    await keeper.attend()
+    await refresher.attend()
     world.store.reads = True
     world.clock.pass_by(minutes=5)
-    await keeper.attend()
+    await refresher.attend()
 
     assert world.provider.seen == ["NEW"]
-    assert keeper.health is Health.FRESH
+    assert refresher.health is Health.FRESH
 
 
 async def test_under_a_locked_store_only_the_process_that_was_there_first_refreshes(world):
-    keeper, other = await world.signed_in(), world.of_another_process()
+    refresher, other = await world.signed_in(), world.of_another_process()
     assert world.parts.lock.lead()
     await other.load()
     world.store.reads = world.store.writes = False
     world.clock.pass_by(minutes=55)
     await other.attend()  # it may end before the store takes anything again
     asked, failure = list(world.provider.seen), other.record.failure
-    await keeper.attend()
+    await refresher.attend()
     world.clock.pass_by(minutes=5)
     await other.settle(for_good=True)
     world.store.reads = world.store.writes = True
-    await keeper.attend()
+    await refresher.attend()
 
     assert asked == []
     assert failure.kind is FailureKind.STORE
-    assert (world.provider.seen, world.held(), keeper.health) == (["R0"], "R1", Health.FRESH)
+    assert (world.provider.seen, world.held(), refresher.health) == (["R0"], "R1", Health.FRESH)
 
 
 async def test_under_a_locked_store_its_own_lost_answer_is_asked_for_again_by_any_process(world):
@@ -582,44 +582,44 @@ async def test_who_keeps_accounts_fresh_was_there_first_until_it_ends(world):
 
 
 async def test_what_a_damaged_note_says_of_the_sign_in_stops_nothing(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.store.writes = False
     world.clock.pass_by(minutes=55)
-    await keeper.attend()
+    await refresher.attend()
     world.facts.save("work", world.facts.load("work") | {"grant": ["begun"]})
     world.store.writes = True
     world.clock.pass_by(minutes=5)
-    await keeper.attend()
+    await refresher.attend()
 
-    assert not keeper.record.unsaved
-    assert keeper.record.tokens is not None
+    assert not refresher.record.unsaved
+    assert refresher.record.tokens is not None
 
 
 async def test_an_ending_gives_back_what_it_could_not_store(world):
-    keeper, other = await world.signed_in(), world.of_another_process()
+    refresher, other = await world.signed_in(), world.of_another_process()
     await other.load()
     world.store.writes = False
     world.clock.pass_by(minutes=55)
-    await keeper.attend()
-    await keeper.settle()  # before sleep
+    await refresher.attend()
+    await refresher.settle()  # before sleep
     claimed = world.other.is_claimed("work")
-    await keeper.settle(for_good=True)
+    await refresher.settle(for_good=True)
 
     assert claimed
     assert not world.other.is_claimed("work")
 
 
 async def test_a_clock_that_has_gone_back_makes_no_token_younger_for_the_next_process_either(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(minutes=30)
     for back in (50, 10):
         world.clock.pass_by(minutes=-back)
-        keeper.set_back(timedelta(minutes=back))
-    found = world.keeper()
+        refresher.set_back(timedelta(minutes=back))
+    found = world.refresher()
     await found.load()
     found.set_back(timedelta(minutes=5))
     world.clock.pass_by(minutes=-5)
-    last = world.keeper()
+    last = world.refresher()
     await last.load()
 
     left = [one.record.tokens.expires_at - world.clock.time for one in (found, last)]
@@ -627,33 +627,33 @@ async def test_a_clock_that_has_gone_back_makes_no_token_younger_for_the_next_pr
     world.clock.pass_by(minutes=25)
     await last.attend()
     assert last.record.stored_as is None
-    await keeper.load()
-    assert keeper.record.tokens == last.record.tokens
+    await refresher.load()
+    assert refresher.record.tokens == last.record.tokens
 
 
 async def test_a_locked_store_does_not_hide_why_the_provider_gives_nothing(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(minutes=61)
     world.store.reads = False
     counted = []
     for _ in range(4):
         world.provider.failures = [failure(at=world.clock.time, offline=True)]
-        await keeper.attend()
-        counted.append((keeper.record.failure.kind, keeper.record.attempts))
-        world.clock.time = keeper.due()
+        await refresher.attend()
+        counted.append((refresher.record.failure.kind, refresher.record.attempts))
+        world.clock.time = refresher.due()
 
     assert counted == [(FailureKind.UNREACHABLE, number) for number in (1, 2, 3, 4)]
 
 
 async def test_what_a_gateway_may_have_lost_is_asked_for_again_soon_once_in_a_minute(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(minutes=55)
     waits = []
     for status in (*[503] * 12, 504, *[503] * 12, 502, 504):
-        world.clock.time = max(world.clock.time, keeper.due())
+        world.clock.time = max(world.clock.time, refresher.due())
         world.provider.failures = [failure(at=world.clock.time, status=status)]
-        await keeper.attend()
-        waits.append((keeper.due() - world.clock.time).total_seconds())
+        await refresher.attend()
+        waits.append((refresher.due() - world.clock.time).total_seconds())
 
     assert waits[11] > 60
     assert waits[12] <= 2
@@ -663,112 +663,112 @@ async def test_what_a_gateway_may_have_lost_is_asked_for_again_soon_once_in_a_mi
 
 
 async def test_a_caller_waits_out_a_first_request_that_is_cut_off(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(minutes=61)
     world.provider.failures = [failure(at=NOW), failure(at=NOW)]
-    handed = await token_of(keeper, world.clock, timedelta(0), wait=True)
+    handed = await token_of(refresher, world.clock, timedelta(0), wait=True)
 
     assert handed.access_token.reveal() == "A3"
 
 
 @pytest.mark.parametrize(("said", "after", "asked"), [(None, 29, 1), (None, 31, 2), (60, 59, 1), (60, 60, 2)])
 async def test_who_waits_for_a_token_asks_a_provider_when_the_calm_it_wanted_is_over(world, said, after, asked):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(minutes=61)
     until = world.clock.time + timedelta(seconds=said) if said else None
     world.provider.failures = [failure(FailureKind.THROTTLED, world.clock.time, not_before=until)]
-    await keeper.attend()
+    await refresher.attend()
     world.clock.pass_by(seconds=after)
-    keeper.record = replace(keeper.record, retry_at=world.clock.time + timedelta(minutes=5))
+    refresher.record = replace(refresher.record, retry_at=world.clock.time + timedelta(minutes=5))
     with contextlib.suppress(Unavailable):
-        await token_of(keeper, world.clock, timedelta(0), wait=True)
+        await token_of(refresher, world.clock, timedelta(0), wait=True)
 
     assert len(world.provider.seen) == asked
 
 
 async def test_who_joins_a_refresh_that_fails_waits_for_one_attempt_more(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(minutes=61)
     world.provider.failures = [failure(FailureKind.UNREACHABLE, NOW)]  # long enough ago: the wait for it is over
-    handed = await token_of(keeper, world.clock, timedelta(0), wait=True)
+    handed = await token_of(refresher, world.clock, timedelta(0), wait=True)
 
     assert handed.access_token.reveal() == "A2"
     assert world.provider.seen == ["R0", "R0"]
 
 
 async def test_a_provider_that_wants_to_be_left_alone_for_long_does_not_keep_the_store_from_getting_the_tokens(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.store.writes = False
     world.clock.pass_by(minutes=55)
-    await keeper.attend()
+    await refresher.attend()
     world.clock.pass_by(minutes=55)
     until = world.clock.time + timedelta(days=3)
     world.provider.failures = [failure(FailureKind.THROTTLED, world.clock.time, not_before=until)]
-    await keeper.attend()
+    await refresher.attend()
     for _ in range(20):
         world.clock.pass_by(minutes=1)
-        await keeper.attend()
+        await refresher.attend()
     asked_in_vain = world.store.asked
     world.store.writes = True
     for _ in range(20):
         world.clock.pass_by(minutes=1)
-        await keeper.attend()
+        await refresher.attend()
 
     assert asked_in_vain < 20
     assert world.held() == "R1"
     assert world.provider.seen == ["R0", "R1"]
-    assert (keeper.record.failure.kind, keeper.due()) == (FailureKind.THROTTLED, until)
+    assert (refresher.record.failure.kind, refresher.due()) == (FailureKind.THROTTLED, until)
 
 
 async def test_what_failed_for_want_of_a_network_is_tried_again_within_a_second_of_its_return(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(minutes=51)
     for _ in range(9):
         world.provider.failures = [failure(FailureKind.UNREACHABLE, world.clock.time)]
-        await keeper.attempt(forced=True)
-    keeper.hurry()
-    soon = keeper.due() - world.clock.time
+        await refresher.attempt(forced=True)
+    refresher.hurry()
+    soon = refresher.due() - world.clock.time
     world.clock.pass_by(seconds=1)
-    await keeper.attend()
+    await refresher.attend()
 
     assert timedelta(0) < soon < timedelta(seconds=1)
-    assert keeper.health is Health.FRESH
+    assert refresher.health is Health.FRESH
 
 
 async def test_an_attempt_that_began_in_the_network_before_is_made_again_in_the_new_one(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(minutes=51)
     world.provider.failures = [failure(FailureKind.UNREACHABLE, world.clock.time)]
     world.provider.go_on.clear()
-    attempt = asyncio.create_task(keeper.attend())
+    attempt = asyncio.create_task(refresher.attend())
     while not world.provider.seen:  # noqa: ASYNC110 - another task sets no event
         await asyncio.sleep(0)
-    keeper.hurry()
+    refresher.hurry()
     world.provider.go_on.set()
     await attempt
 
-    assert keeper.due() - world.clock.time < timedelta(seconds=1)
+    assert refresher.due() - world.clock.time < timedelta(seconds=1)
 
 
 async def test_the_return_of_the_network_does_not_hurry_who_asked_to_be_left_alone(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(minutes=51)
     until = world.clock.time + timedelta(hours=1)
     world.provider.failures = [failure(FailureKind.THROTTLED, world.clock.time, not_before=until)]
-    await keeper.attend()
-    keeper.hurry()
+    await refresher.attend()
+    refresher.hurry()
 
-    assert keeper.due() == until
+    assert refresher.due() == until
 
 
 async def test_a_clock_that_goes_back_under_us_makes_no_token_younger_and_asks_for_no_refresh(world):
-    keeper = await world.signed_in()
+    refresher = await world.signed_in()
     world.clock.pass_by(minutes=20)
     world.clock.pass_by(days=-365)
-    keeper.set_back(timedelta(days=365))
-    left = keeper.record.tokens.valid_for(world.clock.time)
-    await keeper.attend()
-    await keeper.load()  # what is stored is dated by the clock as it was, and is the same all the same
+    refresher.set_back(timedelta(days=365))
+    left = refresher.record.tokens.valid_for(world.clock.time)
+    await refresher.attend()
+    await refresher.load()  # what is stored is dated by the clock as it was, and is the same all the same
 
-    assert left == keeper.record.tokens.valid_for(world.clock.time) == timedelta(minutes=40)
-    assert (keeper.health, world.provider.seen) == (Health.FRESH, [])
+    assert left == refresher.record.tokens.valid_for(world.clock.time) == timedelta(minutes=40)
+    assert (refresher.health, world.provider.seen) == (Health.FRESH, [])

@@ -7,13 +7,13 @@ import asyncio
 import pytest
 
 from tests.builders import account, failure, tokens
-from tests.integration.test_keeper import World
+from tests.integration.test_keeper import Environment
 from tray_app.core.account import RetryPolicy
 from tray_app.core.health import Health
 from tray_app.core.record import Record
 from tray_app.engine.lookout import Lookout
-from tray_app.engine.refresher import Keeper
-from tray_app.engine.system_state import Surroundings
+from tray_app.engine.refresher import Refresher
+from tray_app.engine.system_state import SystemState
 
 
 class Watching:
@@ -22,16 +22,16 @@ class Watching:
     def __init__(self, world):
         self.world = world
         self.seen, self.begun = [], []
-        self.keepers = []
+        self.refreshers = []
 
     async def begin(self):
         for name in ("work", "mail"):
-            one = Keeper(account(name=name), self.world.parts, RetryPolicy(), lambda _: None)
+            one = Refresher(account(name=name), self.world.parts, RetryPolicy(), lambda _: None)
             await one.signed_in(tokens(60, now=self.world.clock.time, bound_to=one.account.bound_to))
-            self.keepers.append(one)
-        surroundings = Surroundings(self.world.clock, lambda: self.keepers, lambda: None)
+            self.refreshers.append(one)
+        system_state = SystemState(self.world.clock, lambda: self.refreshers, lambda: None)
         tell = lambda kept: self.seen.append(kept.account.name)  # noqa: E731 - the form of the callback
-        self.lookout = Lookout(self.world.clock, lambda: self.keepers, surroundings, self._start, tell)
+        self.lookout = Lookout(self.world.clock, lambda: self.refreshers, system_state, self._start, tell)
 
     def _start(self, work):
         self.begun.append(work)
@@ -46,7 +46,7 @@ class Watching:
 
 @pytest.fixture
 async def watching(tmp_path):
-    found = Watching(World(tmp_path))
+    found = Watching(Environment(tmp_path))
     await found.begin()
     return found
 
@@ -58,13 +58,13 @@ async def test_while_nothing_can_have_become_due_no_account_is_looked_at(watchin
 
     assert first == ["work", "mail"]
     assert watching.looks() == []
-    assert watching.lookout.look() == at == min(one.due() for one in watching.keepers)
+    assert watching.lookout.look() == at == min(one.due() for one in watching.refreshers)
 
 
 @pytest.mark.parametrize("what", ["a change", "the clock went back", "it is due", "the health changes"])
 async def test_what_can_have_made_something_due_is_looked_into(watching, what):
     if what == "the health changes":  # a retry is planned for long after the token's end
-        for one in watching.keepers:
+        for one in watching.refreshers:
             one._become(Record(tokens=one.record.tokens, failure=failure(), revision=9))
     at = (watching.looks(), watching.lookout.look())[1]
     match what:
@@ -80,10 +80,10 @@ async def test_what_can_have_made_something_due_is_looked_into(watching, what):
 
 
 async def test_a_token_that_a_wrong_clock_dated_ahead_is_told_when_its_time_has_come(watching):
-    one = watching.keepers.pop()
+    one = watching.refreshers.pop()
     ahead = watching.world.clock.time.replace(year=2030)
     await one.signed_in(tokens(60, now=ahead, bound_to=one.account.bound_to, refresh_token=None))
-    watching.keepers = [one]
+    watching.refreshers = [one]
     moment = watching.lookout.look()
     before = one.health
     watching.world.clock.time = moment
@@ -102,7 +102,7 @@ async def test_what_is_due_is_looked_at_until_it_is_done(watching):
 async def test_an_account_that_is_being_refreshed_is_looked_at_again(watching):
     watching.world.provider.go_on.clear()
     watching.world.clock.pass_by(minutes=59)
-    attempts = [one.attempt(forced=False) for one in watching.keepers]
+    attempts = [one.attempt(forced=False) for one in watching.refreshers]
     under_way = [asyncio.create_task(one) for one in attempts]
     await asyncio.sleep(0)
 

@@ -19,7 +19,7 @@ from tray_app.base.http.server import Request, Response
 from tray_app.core.account import Account
 from tray_app.core.errors import Misconfigured
 from tray_app.core.failure import FailureKind
-from tray_app.core.ports import RefreshFailed
+from tray_app.core.ports import ProviderError
 from tray_app.core.tokens import Secret, TokenSet
 
 
@@ -52,14 +52,14 @@ class StandIn:
             """Nowhere."""
 
         sign_in = await SignIn.prepare(account, self.provider)
-        browser = asyncio.create_task(Browser().follow(self.server.approve(sign_in.invitation.url)))
+        browser = asyncio.create_task(Browser().follow(self.server.approve(sign_in.prompt.url)))
         async with asyncio.timeout(BOUND):
             found = await sign_in.run(keep)
         await browser
         return found
 
     async def failure(self, account: Account, found: TokenSet) -> FailureKind:
-        with pytest.raises(RefreshFailed) as caught:
+        with pytest.raises(ProviderError) as caught:
             await self.provider.refresh(account, found)
         return caught.value.failure.kind
 

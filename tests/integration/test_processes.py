@@ -70,8 +70,8 @@ def test_whoever_keeps_and_whoever_asks_a_generation_is_one_refresh_and_no_grant
     tokens, refused = set(), []
     began = time.monotonic()
     with lamplighter.applet():
-        for keeper in alone:
-            assert keeper.line() == "keeping"
+        for refresher in alone:
+            assert refresher.line() == "keeping"
         while strict.refreshes < GENERATIONS:
             asked = lamplighter.run_all(*[["token", "work"]] * 20)
             tokens |= {one.out for one in asked if one.code == 0}
@@ -79,9 +79,9 @@ def test_whoever_keeps_and_whoever_asks_a_generation_is_one_refresh_and_no_grant
             assert lamplighter.run("run", "--headless").code == 0  # a second start finds the first
         health = lamplighter.health()
     took = time.monotonic() - began
-    for keeper in alone:
-        keeper.signal(signal.SIGTERM)
-        assert keeper.wait().code == 0
+    for refresher in alone:
+        refresher.signal(signal.SIGTERM)
+        assert refresher.wait().code == 0
 
     assert refused == []
     assert health == "fresh"

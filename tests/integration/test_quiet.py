@@ -17,7 +17,7 @@ from dbus_fast.signature import Variant
 
 from tests.fakes.notification_daemon import bare_bus
 from tests.fakes.waiting import until
-from tray_app.interfaces.notifications.do_not_disturb import LOCKED, SILENCE, DesktopQuiet
+from tray_app.interfaces.notifications.do_not_disturb import LOCKED, SILENCE, DoNotDisturb
 
 NOTIFICATIONS = "org.freedesktop.Notifications"
 
@@ -83,8 +83,8 @@ async def offer(name: str, path: str, interface: ServiceInterface, address: str 
 
 
 @pytest.fixture
-async def quiet() -> AsyncIterator[DesktopQuiet]:
-    quiet = DesktopQuiet()
+async def quiet() -> AsyncIterator[DoNotDisturb]:
+    quiet = DoNotDisturb()
     yield quiet
     quiet.close()
 
@@ -94,7 +94,7 @@ def nothing() -> None:
 
 
 @pytest.mark.parametrize("desktop", ["freedesktop", "gnome", "cinnamon", "mate", "xfce"])
-async def test_a_locked_screen_is_quiet_until_it_is_unlocked(quiet: DesktopQuiet, desktop: str) -> None:
+async def test_a_locked_screen_is_quiet_until_it_is_unlocked(quiet: DoNotDisturb, desktop: str) -> None:
     name, changes = f"org.{desktop}.ScreenSaver", list[None]()
     screen_saver = ScreenSaver(name)
     bus = await offer(name, f"/org/{desktop}/ScreenSaver", screen_saver)
@@ -109,7 +109,7 @@ async def test_a_locked_screen_is_quiet_until_it_is_unlocked(quiet: DesktopQuiet
     bus.disconnect()
 
 
-async def test_logind_says_that_the_session_is_locked(quiet: DesktopQuiet) -> None:
+async def test_logind_says_that_the_session_is_locked(quiet: DoNotDisturb) -> None:
     session, changes = Switch("org.freedesktop.login1.Session", "LockedHint"), list[None]()
     path = "/org/freedesktop/login1/session/auto"
     bus = await offer("org.freedesktop.login1", path, session, os.environ["DBUS_SYSTEM_BUS_ADDRESS"])
@@ -122,7 +122,7 @@ async def test_logind_says_that_the_session_is_locked(quiet: DesktopQuiet) -> No
     bus.disconnect()
 
 
-async def test_kde_says_that_notifications_are_inhibited(quiet: DesktopQuiet) -> None:
+async def test_kde_says_that_notifications_are_inhibited(quiet: DoNotDisturb) -> None:
     server, changes = Switch(NOTIFICATIONS, "Inhibited"), list[None]()
     bus = await offer(NOTIFICATIONS, "/org/freedesktop/Notifications", server)
 
@@ -134,7 +134,7 @@ async def test_kde_says_that_notifications_are_inhibited(quiet: DesktopQuiet) ->
     bus.disconnect()
 
 
-async def test_xfce_says_do_not_disturb(quiet: DesktopQuiet) -> None:
+async def test_xfce_says_do_not_disturb(quiet: DoNotDisturb) -> None:
     bus = await offer("org.xfce.Xfconf", "/org/xfce/Xfconf", Xfconf("org.xfce.Xfconf"))
 
     assert await quiet.because(nothing) == SILENCE
@@ -143,7 +143,7 @@ async def test_xfce_says_do_not_disturb(quiet: DesktopQuiet) -> None:
 
 @pytest.mark.parametrize(("said", "reason"), [("false", SILENCE), ("true", None), ("No such schema", None)])
 async def test_gnome_says_that_it_shows_no_banners(
-    quiet: DesktopQuiet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, reason: str | None
+    quiet: DoNotDisturb, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, reason: str | None
 ) -> None:
     settings = tmp_path / "gsettings"
     settings.write_text(f'#!/bin/sh\n[ "$*" = "get org.gnome.desktop.notifications show-banners" ] && echo "{said}"\n')
@@ -156,13 +156,13 @@ async def test_gnome_says_that_it_shows_no_banners(
     bus.disconnect()
 
 
-async def test_a_desktop_that_says_nothing_of_it_is_not_quiet_and_no_connection_stays(quiet: DesktopQuiet) -> None:
+async def test_a_desktop_that_says_nothing_of_it_is_not_quiet_and_no_connection_stays(quiet: DoNotDisturb) -> None:
     assert await quiet.because(nothing) is None
     assert (quiet._session, quiet._system) == (None, None)
 
 
 async def test_without_any_bus_nobody_is_left_alone_and_that_is_no_error(
-    quiet: DesktopQuiet, monkeypatch: pytest.MonkeyPatch
+    quiet: DoNotDisturb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"):
         monkeypatch.setenv(name, "unix:path=/nonexistent")

@@ -27,7 +27,7 @@ from tray_app.adapters.store.memory_store import MemoryStore
 from tray_app.base.http.server import Request, Response
 from tray_app.core.account import Account
 from tray_app.core.failure import FailureKind
-from tray_app.core.ports import RefreshFailed
+from tray_app.core.ports import ProviderError
 from tray_app.core.tokens import Secret, TokenSet
 
 DOOR = {"registration_access_token": "canary-door", "registration_client_uri": "/register/1"}
@@ -71,7 +71,7 @@ class Place:
             kept.append(new)
 
         sign_in = await self.prepare(account)
-        browser = asyncio.create_task(Browser().follow(self.server.approve(sign_in.invitation.url)))
+        browser = asyncio.create_task(Browser().follow(self.server.approve(sign_in.prompt.url)))
         async with asyncio.timeout(BOUND):
             found = await sign_in.run(keep)
         await browser
@@ -79,7 +79,7 @@ class Place:
         return found
 
     async def failure(self, account: Account | None = None) -> str:
-        with pytest.raises(RefreshFailed) as caught:
+        with pytest.raises(ProviderError) as caught:
             await self.prepare(account)
         assert caught.value.failure.kind is FailureKind.MISCONFIGURED
         return caught.value.failure.message
@@ -154,8 +154,8 @@ async def test_with_the_scope_of_a_refresh_token_goes_the_consent_for_it(place: 
     ours = await place.prepare()
     theirs = await place.prepare(place.account(scopes=("openid", "offline_access")))
 
-    assert "prompt=consent" in ours.invitation.url
-    assert "prompt" not in theirs.invitation.url
+    assert "prompt=consent" in ours.prompt.url
+    assert "prompt" not in theirs.prompt.url
     await ours.close()
     await theirs.close()
 
@@ -180,7 +180,7 @@ async def test_a_client_that_the_server_does_not_know_any_more_is_made_anew_at_t
     found = await place.sign_in()
     place.server.token = answering(json_response(401, error="invalid_client"))
     for _ in range(3):
-        with pytest.raises(RefreshFailed):
+        with pytest.raises(ProviderError):
             await place.provider.refresh(place.account(), found)
     assert len(place.registered) == 1
 
@@ -374,7 +374,7 @@ async def test_a_hint_to_another_origin_is_not_followed(place: Place) -> None:
         place.server.other["/.well-known/oauth-protected-resource/mcp"] = answering(Response(404))
         hint = f'Bearer resource_metadata="{evil.issuer}/.well-known/oauth-protected-resource/mcp"'
         place.server.other["/mcp"] = answering(Response(401, headers=[("WWW-Authenticate", hint)]))
-        with pytest.raises(RefreshFailed):
+        with pytest.raises(ProviderError):
             await place.prepare(mcp(place))
 
         assert not evil.requests
@@ -388,7 +388,7 @@ async def test_a_request_is_pushed_where_that_is_offered_and_the_browser_carries
     place.server.other["/par"] = answering(json_response(201, request_uri="urn:example:1", expires_in=60))
     sign_in = await place.prepare(place.server.account(authorization_parameters={"login_hint": "ada"}))
 
-    asked = dict(parse_qsl(urlsplit(sign_in.invitation.url).query))
+    asked = dict(parse_qsl(urlsplit(sign_in.prompt.url).query))
     assert asked == {"tenant": "x", "client_id": "tray", "request_uri": "urn:example:1"}
     pushed = form(place.server.to("/par")[0])
     assert (pushed["client_id"], pushed["code_challenge_method"], pushed["login_hint"]) == ("tray", "S256", "ada")
@@ -413,7 +413,7 @@ async def test_a_push_in_the_name_of_a_forgotten_client_registers_it_again(place
     place.server.other["/par"] = push
     sign_in = await place.prepare()
 
-    assert "client_id=registered-2" in sign_in.invitation.url
+    assert "client_id=registered-2" in sign_in.prompt.url
     await sign_in.close()
 
 

@@ -35,7 +35,7 @@ from tray_app.base.http.server import Request, Response
 from tray_app.core.account import Account, Endpoints
 from tray_app.core.errors import LamplighterError, Misconfigured, SignInFailed, StoreUnavailable, Unavailable
 from tray_app.core.failure import FailureKind
-from tray_app.core.ports import RefreshFailed
+from tray_app.core.ports import ProviderError
 from tray_app.core.tokens import Secret, TokenSet
 
 BROWSER = Browser()
@@ -107,12 +107,12 @@ async def test_a_sign_in_that_goes_well(
     caplog.set_level(logging.DEBUG)
     account = server.account(scopes=("openid", "offline_access"), authorization_parameters={"prompt": "consent"})
     sign_in = await SignIn.prepare(account, provider)
-    callback = server.approve(sign_in.invitation.url, iss=server.issuer, session_state="x")
+    callback = server.approve(sign_in.prompt.url, iss=server.issuer, session_state="x")
 
     found, redirect, page = await signed_in(sign_in, callback)
 
     asked = server.asked
-    assert sign_in.invitation.url.startswith(f"{server.issuer}/authorize?tenant=x&")
+    assert sign_in.prompt.url.startswith(f"{server.issuer}/authorize?tenant=x&")
     assert asked["response_type"] == "code"
     assert asked["client_id"] == "tray"
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/callback", asked["redirect_uri"])
@@ -145,13 +145,13 @@ async def test_a_sign_in_that_goes_well(
     assert "work is fresh." in page.text
     assert refuses(callback)
     for secret in ("C1", "A1", "R1", asked["state"], form(request)["code_verifier"]):
-        assert secret not in caplog.text.replace(sign_in.invitation.url, "")
+        assert secret not in caplog.text.replace(sign_in.prompt.url, "")
 
 
 async def test_the_code_leaves_the_address_bar(server: AuthorizationServer, provider: OAuthProvider) -> None:
     sign_in = await SignIn.prepare(server.account(), provider)
 
-    _, redirect, _ = await signed_in(sign_in, server.approve(sign_in.invitation.url))
+    _, redirect, _ = await signed_in(sign_in, server.approve(sign_in.prompt.url))
 
     assert redirect.headers["location"] == "/callback/done"
 
@@ -160,7 +160,7 @@ async def test_every_attempt_has_its_own_secrets(server: AuthorizationServer, pr
     asked = []
     for _ in range(20):
         sign_in = await SignIn.prepare(server.account(), provider)
-        asked.append(dict(parse_qsl(urlsplit(sign_in.invitation.url).query)))
+        asked.append(dict(parse_qsl(urlsplit(sign_in.prompt.url).query)))
         await sign_in.close()
 
     for name in ("state", "nonce", "code_challenge"):
@@ -173,7 +173,7 @@ async def test_without_openid_there_is_no_nonce_and_no_subject(
 ) -> None:
     sign_in = await SignIn.prepare(server.account(scopes=()), provider)
 
-    found, _, _ = await signed_in(sign_in, server.approve(sign_in.invitation.url))
+    found, _, _ = await signed_in(sign_in, server.approve(sign_in.prompt.url))
 
     assert not {"nonce", "scope"} & set(server.asked)
     assert found.subject is None
@@ -185,7 +185,7 @@ async def test_an_absent_id_token_leaves_the_subject_unknown(
     server.token = answering(tokens())
     sign_in = await SignIn.prepare(server.account(), provider)
 
-    found, _, _ = await signed_in(sign_in, server.approve(sign_in.invitation.url))
+    found, _, _ = await signed_in(sign_in, server.approve(sign_in.prompt.url))
 
     assert found.subject is None
 
@@ -199,7 +199,7 @@ async def test_the_exchange_says_what_the_account_wants_said(
     server.token = answering(tokens())
     sign_in = await SignIn.prepare(account, provider)
 
-    await signed_in(sign_in, server.approve(sign_in.invitation.url))
+    await signed_in(sign_in, server.approve(sign_in.prompt.url))
 
     body = server.to("/token")[0].body.decode()
     assert body.startswith("{")
@@ -214,7 +214,7 @@ async def test_the_redirect_uri_is_the_same_everywhere(
 ) -> None:
     sign_in = await SignIn.prepare(server.account(redirect_uri=uri), provider)
 
-    await signed_in(sign_in, server.approve(sign_in.invitation.url))
+    await signed_in(sign_in, server.approve(sign_in.prompt.url))
 
     sent = form(server.to("/token")[0])["redirect_uri"]
     assert sent == server.asked["redirect_uri"]
@@ -227,7 +227,7 @@ async def test_a_life_is_counted_from_the_exchange(
     sign_in = await SignIn.prepare(server.account(), provider)
     clock.pass_by(minutes=4)
 
-    found, _, _ = await signed_in(sign_in, server.approve(sign_in.invitation.url))
+    found, _, _ = await signed_in(sign_in, server.approve(sign_in.prompt.url))
 
     assert found.expires_at == clock.now() + timedelta(hours=1)
 
@@ -236,9 +236,9 @@ async def test_a_wrong_state_is_ignored_and_the_code_is_exchanged_once(
     server: AuthorizationServer, provider: OAuthProvider
 ) -> None:
     sign_in = await SignIn.prepare(server.account(), provider)
-    callback = server.approve(sign_in.invitation.url)
+    callback = server.approve(sign_in.prompt.url)
     running = asyncio.create_task(sign_in.run(Keeping()))
-    for stray in (server.approve(sign_in.invitation.url, state="x"), f"{callback}&code=C2"):
+    for stray in (server.approve(sign_in.prompt.url, state="x"), f"{callback}&code=C2"):
         assert (await BROWSER.get(stray)).status == 400
     assert not server.to("/token")
 
@@ -269,7 +269,7 @@ async def test_what_the_provider_answers_instead_of_a_code_is_told(
 ) -> None:
     sign_in = await SignIn.prepare(server.account(), provider)
 
-    found, page = await failed(sign_in, server.approve(sign_in.invitation.url, code=None, **answer))
+    found, page = await failed(sign_in, server.approve(sign_in.prompt.url, code=None, **answer))
 
     assert type(found) is error
     assert words in str(found)
@@ -285,7 +285,7 @@ async def test_an_answer_of_another_issuer_ends_the_sign_in(
     server.metadata["authorization_response_iss_parameter_supported"] = promised
     sign_in = await SignIn.prepare(server.account(), provider)
     issuer = iss.format(issuer=server.issuer, ISSUER=server.issuer.upper()) if iss is not None else None
-    callback = server.approve(sign_in.invitation.url, iss=issuer)
+    callback = server.approve(sign_in.prompt.url, iss=issuer)
 
     if iss is None and not promised:
         await signed_in(sign_in, callback)
@@ -302,7 +302,7 @@ async def test_an_error_of_another_issuer_is_not_believed_either(
     sign_in = await SignIn.prepare(server.account(), provider)
     answer = {"code": None, "error": "invalid_scope", "iss": "https://evil.example"}
 
-    found, _ = await failed(sign_in, server.approve(sign_in.invitation.url, **answer))
+    found, _ = await failed(sign_in, server.approve(sign_in.prompt.url, **answer))
 
     assert type(found) is SignInFailed
 
@@ -311,7 +311,7 @@ async def test_where_no_issuer_is_known_none_is_compared(server: AuthorizationSe
     endpoints = Endpoints(f"{server.issuer}/authorize", f"{server.issuer}/token")
     sign_in = await SignIn.prepare(server.account(issuer=None, endpoints=endpoints), provider)
 
-    found, _, _ = await signed_in(sign_in, server.approve(sign_in.invitation.url, iss="https://a.example"))
+    found, _, _ = await signed_in(sign_in, server.approve(sign_in.prompt.url, iss="https://a.example"))
 
     assert found.subject == "anna"
     assert not server.to("/.well-known")
@@ -336,7 +336,7 @@ async def test_the_page_claims_nothing_when_the_exchange_fails(
     server.token = answering(response)
     sign_in = await SignIn.prepare(server.account(), provider)
 
-    found, page = await failed(sign_in, server.approve(sign_in.invitation.url))
+    found, page = await failed(sign_in, server.approve(sign_in.prompt.url))
 
     assert type(found) is error
     assert "<h1>Could not sign in to work</h1>" in page
@@ -349,7 +349,7 @@ async def test_a_throttled_exchange_says_until_when(
     server.token = answering(json_response(429, ("Retry-After", "30")))
     sign_in = await SignIn.prepare(server.account(), provider)
 
-    found, _ = await failed(sign_in, server.approve(sign_in.invitation.url))
+    found, _ = await failed(sign_in, server.approve(sign_in.prompt.url))
 
     assert isinstance(found, Unavailable)
     assert found.retry_at == clock.now() + timedelta(seconds=30)
@@ -367,7 +367,7 @@ async def test_an_exchange_whose_answer_is_lost_is_not_sent_again(
         account = server.account(endpoints=Endpoints(f"{server.issuer}/authorize", f"{origin}/token"))
         sign_in = await SignIn.prepare(account, provider)
 
-        found, page = await failed(sign_in, server.approve(sign_in.invitation.url))
+        found, page = await failed(sign_in, server.approve(sign_in.prompt.url))
 
     assert type(found) is SignInFailed
     assert "good only once" in page
@@ -380,7 +380,7 @@ async def test_a_provider_that_cannot_be_reached_at_the_exchange_is_unavailable(
     account = server.account(endpoints=Endpoints(f"{server.issuer}/authorize", "http://127.0.0.1:9/token"))
     sign_in = await SignIn.prepare(account, provider)
 
-    found, _ = await failed(sign_in, server.approve(sign_in.invitation.url))
+    found, _ = await failed(sign_in, server.approve(sign_in.prompt.url))
 
     assert type(found) is Unavailable
 
@@ -396,7 +396,7 @@ async def test_a_wrong_id_token_fails_the_whole(
     server.id_token_claims = claims
     sign_in = await SignIn.prepare(server.account(), provider)
 
-    found, page = await failed(sign_in, server.approve(sign_in.invitation.url))
+    found, page = await failed(sign_in, server.approve(sign_in.prompt.url))
 
     assert type(found) is SignInFailed
     assert "id_token" in page
@@ -408,7 +408,7 @@ async def test_the_page_claims_nothing_when_the_tokens_are_not_kept(
     refusal = StoreUnavailable("work: the keyring is locked", "Unlock it")
     sign_in = await SignIn.prepare(server.account(), provider)
 
-    found, page = await failed(sign_in, server.approve(sign_in.invitation.url), Keeping(refusal))
+    found, page = await failed(sign_in, server.approve(sign_in.prompt.url), Keeping(refusal))
 
     assert found is refusal
     assert "<p>the keyring is locked.</p>" in page
@@ -424,7 +424,7 @@ async def test_the_page_waits_until_the_tokens_are_kept(server: AuthorizationSer
 
     sign_in = await SignIn.prepare(server.account(), provider)
     running = asyncio.create_task(sign_in.run(slowly))
-    browser = asyncio.create_task(BROWSER.follow(server.approve(sign_in.invitation.url)))
+    browser = asyncio.create_task(BROWSER.follow(server.approve(sign_in.prompt.url)))
     await keeping.wait()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(0.1):
@@ -444,7 +444,7 @@ async def test_a_fault_of_ours_tells_the_browser_something_and_is_not_hidden(
         raise ZeroDivisionError
 
     sign_in = await SignIn.prepare(server.account(), provider)
-    browser = asyncio.create_task(BROWSER.follow(server.approve(sign_in.invitation.url)))
+    browser = asyncio.create_task(BROWSER.follow(server.approve(sign_in.prompt.url)))
     with pytest.raises(ZeroDivisionError):
         await sign_in.run(broken)
 
@@ -468,7 +468,7 @@ async def test_a_strangers_text_is_shown_as_text(
     sign_in = await SignIn.prepare(server.account(), provider)
     answer = {"code": None, "error": "access_denied", "error_description": hostile}
 
-    found, page = await failed(sign_in, server.approve(sign_in.invitation.url, **answer))
+    found, page = await failed(sign_in, server.approve(sign_in.prompt.url, **answer))
 
     assert "<script" not in page
     assert "<img" not in page
@@ -479,10 +479,10 @@ async def test_a_strangers_text_is_shown_as_text(
 
 async def test_a_state_that_is_echoed_is_not_repeated(server: AuthorizationServer, provider: OAuthProvider) -> None:
     sign_in = await SignIn.prepare(server.account(), provider)
-    state = dict(parse_qsl(urlsplit(sign_in.invitation.url).query))["state"]
+    state = dict(parse_qsl(urlsplit(sign_in.prompt.url).query))["state"]
     answer = {"code": None, "error": "invalid_request", "error_description": f"bad state {state}"}
 
-    found, page = await failed(sign_in, server.approve(sign_in.invitation.url, **answer))
+    found, page = await failed(sign_in, server.approve(sign_in.prompt.url, **answer))
 
     assert state not in str(found) + page
 
@@ -493,14 +493,14 @@ async def test_nobody_comes_back(server: AuthorizationServer, provider: OAuthPro
     with pytest.raises(SignInFailed, match="nobody finished the sign-in"):
         await sign_in.run(Keeping())
 
-    assert refuses(server.approve(sign_in.invitation.url))
+    assert refuses(server.approve(sign_in.prompt.url))
 
 
 async def test_a_newer_sign_in_replaces_this_one_at_the_same_port(
     server: AuthorizationServer, provider: OAuthProvider
 ) -> None:
     first = await SignIn.prepare(server.account(), provider)
-    stale = server.approve(first.invitation.url)
+    stale = server.approve(first.prompt.url)
     port = urlsplit(stale).port
     running = asyncio.create_task(first.run(Keeping()))
     await asyncio.sleep(0)  # it waits
@@ -513,7 +513,7 @@ async def test_a_newer_sign_in_replaces_this_one_at_the_same_port(
     waiting = asyncio.create_task(second.run(Keeping()))
     assert (await BROWSER.get(stale)).status == 400
     assert not server.to("/token")
-    fresh = asyncio.create_task(BROWSER.follow(server.approve(second.invitation.url)))
+    fresh = asyncio.create_task(BROWSER.follow(server.approve(second.prompt.url)))
     assert (await waiting).access_token == Secret("A1")
     assert "Signed in" in (await fresh)[1].text
 
@@ -523,7 +523,7 @@ async def test_a_sign_in_may_be_closed_before_it_runs_and_more_than_once(
 ) -> None:
     sign_in = await SignIn.prepare(server.account(), provider)
     await sign_in.close()
-    assert refuses(server.approve(sign_in.invitation.url))
+    assert refuses(server.approve(sign_in.prompt.url))
 
     with pytest.raises(SignInFailed, match="cancelled"):
         await sign_in.run(Keeping())
@@ -540,7 +540,7 @@ async def test_closing_ends_an_exchange_that_hangs(server: AuthorizationServer, 
 
     server.token = hang
     sign_in = await SignIn.prepare(server.account(), provider)
-    browser = asyncio.create_task(BROWSER.follow(server.approve(sign_in.invitation.url)))
+    browser = asyncio.create_task(BROWSER.follow(server.approve(sign_in.prompt.url)))
     running = asyncio.create_task(sign_in.run(Keeping()))
     await exchanging.wait()
 
@@ -563,7 +563,7 @@ async def test_tokens_that_are_being_kept_are_kept_to_the_end(
         kept.append(new)
 
     sign_in = await SignIn.prepare(server.account(), provider)
-    browser = asyncio.create_task(BROWSER.follow(server.approve(sign_in.invitation.url)))
+    browser = asyncio.create_task(BROWSER.follow(server.approve(sign_in.prompt.url)))
     running = asyncio.create_task(sign_in.run(slowly))
     await keeping.wait()
     closing = asyncio.create_task(sign_in.close())
@@ -586,7 +586,7 @@ async def test_a_task_that_is_cancelled_closes_the_listener(
     with pytest.raises(asyncio.CancelledError):
         await running
 
-    assert refuses(server.approve(sign_in.invitation.url))
+    assert refuses(server.approve(sign_in.prompt.url))
 
 
 async def test_a_port_that_is_taken_is_told_before_anything_opens(
@@ -620,7 +620,7 @@ async def test_a_server_that_cannot_do_a_safe_sign_in_is_refused_before_the_brow
 ) -> None:
     server.metadata |= metadata
 
-    with pytest.raises(RefreshFailed) as caught:
+    with pytest.raises(ProviderError) as caught:
         await SignIn.prepare(server.account(), provider)
 
     assert caught.value.failure.kind is FailureKind.MISCONFIGURED
@@ -638,7 +638,7 @@ async def test_a_certified_server_signs_in_refreshes_and_revokes() -> None:
         )
         provider = OAuthProvider(WallClock(), no_secret)
         sign_in = await SignIn.prepare(account, provider)
-        callback = await asyncio.to_thread(redirect_after_approval, sign_in.invitation.url)
+        callback = await asyncio.to_thread(redirect_after_approval, sign_in.prompt.url)
         found, _, _ = await signed_in(sign_in, callback)
         assert found.subject == "ada"
 
@@ -646,7 +646,7 @@ async def test_a_certified_server_signs_in_refreshes_and_revokes() -> None:
         assert new.refresh_token not in {None, found.refresh_token}
         current = replace(found, access_token=new.access_token, refresh_token=new.refresh_token)
         assert await provider.revoke(account, current) is None
-        with pytest.raises(RefreshFailed) as caught:
+        with pytest.raises(ProviderError) as caught:
             await provider.refresh(account, current)
 
     assert caught.value.failure.kind is FailureKind.REFUSED

@@ -40,7 +40,7 @@ async def signed_in(one: Running, visitor: Visitor, provider: Provider) -> None:
     assert (await visitor.post("accounts/work/login")).status == 200
     await until(lambda: len(one.browser.opened) > opened)
     await asyncio.to_thread(arrive, provider.approve(one.browser.opened[-1]))
-    await until(lambda: one.applet.engine.keeper("work").health == "fresh")
+    await until(lambda: one.applet.engine.account("work").health == "fresh")
 
 
 def listens(address: str) -> bool:
@@ -68,9 +68,9 @@ async def test_nothing_listens_before_it_is_opened_nor_after_the_end(
 
 
 async def test_it_closes_a_while_after_the_last_tab_and_opens_again(one: Running) -> None:
-    from tray_app.interfaces.page.controller import FrontPage
+    from tray_app.interfaces.page.controller import PageController
 
-    page = Page(FrontPage(one.applet), idle_seconds=1)
+    page = Page(PageController(one.applet), idle_seconds=1)
     one.applet.page = page
     visitor = await one.visitor()
     async with visitor.states() as following:
@@ -233,7 +233,7 @@ async def test_what_would_be_no_good_configuration_is_not_written(
 async def test_a_preset_s_client_secret_is_kept_and_not_written(one: Running, visitor: Visitor) -> None:
     answer = await visitor.post("accounts", provider="github", client_id="c", client_secret="canary-secret")
     assert answer.status == 200, answer.text
-    kept = await one.applet.engine._parts.store.client_secret("github")
+    kept = await one.applet.engine._dependencies.store.client_secret("github")
 
     assert kept is not None
     assert kept.reveal() == "canary-secret"

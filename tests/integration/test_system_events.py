@@ -18,7 +18,7 @@ from tests.fakes.hand_plan import HandPlan
 from tests.fakes.notification_daemon import bare_bus
 from tests.fakes.system_bus import CONNECTED, CONNECTING, DISCONNECTED, SystemBus
 from tests.fakes.waiting import until
-from tests.integration.test_keeper import World
+from tests.integration.test_keeper import Environment
 from tests.keyring_session import eventually
 from tray_app.adapters.platform import linux_kernel_events as kernel_events
 from tray_app.adapters.platform.linux_kernel_events import ClockSet
@@ -200,7 +200,7 @@ class Stage:
     """The engine on parts that misbehave, with an account far away and one on loopback."""
 
     def __init__(self, folder):
-        self.world = World(folder)
+        self.world = Environment(folder)
         self.clock = self.world.clock
         self.steady = self.world.provider.clock = Steady(self.clock)
         self.world.parts = type(self.world.parts)(
@@ -218,13 +218,13 @@ class Stage:
     async def signed_in(self, *names):
         await self.engine.start()
         for name in names:
-            keeper = self.engine.keeper(name)
-            await keeper.signed_in(
-                tokens(60, now=self.steady.time, bound_to=keeper.account.bound_to, refresh_token="R0")
+            refresher = self.engine.account(name)
+            await refresher.signed_in(
+                tokens(60, now=self.steady.time, bound_to=refresher.account.bound_to, refresh_token="R0")
             )
 
     async def happened(self, kind):
-        await self.engine.surroundings.happened(kind)
+        await self.engine.system_state.happened(kind)
         await self.settled()
 
     async def settled(self):
@@ -232,7 +232,7 @@ class Stage:
         await asyncio.sleep(0)
 
     def health(self, name="work"):
-        return self.engine.keeper(name).health
+        return self.engine.account(name).health
 
 
 @pytest.fixture
@@ -273,7 +273,7 @@ async def test_nothing_is_begun_while_the_machine_falls_asleep_and_what_is_under
     stage.engine.replan()
     while not stage.world.provider.seen:  # noqa: ASYNC110 - another task sets no event
         await asyncio.sleep(0)
-    sleeping = asyncio.create_task(stage.engine.surroundings.happened("suspend"))
+    sleeping = asyncio.create_task(stage.engine.system_state.happened("suspend"))
     await asyncio.sleep(0)
     waits = not sleeping.done()
     stage.world.provider.go_on.set()
@@ -300,12 +300,12 @@ async def test_a_sleep_that_never_comes_and_a_network_that_nobody_tells_of_are_n
 async def test_what_failed_far_into_its_back_off_is_tried_within_two_seconds_of_the_network_s_return(stage):
     await stage.signed_in("work")
     stage.clock.pass_by(minutes=51)
-    keeper = stage.engine.keeper("work")
+    refresher = stage.engine.account("work")
     stage.world.provider.failures = [failure(FailureKind.UNREACHABLE, stage.steady.time) for _ in range(12)]
     for _ in range(12):
-        await keeper.attempt(forced=True)
+        await refresher.attempt(forced=True)
     await stage.happened("network")
-    due = keeper.due() - stage.steady.time
+    due = refresher.due() - stage.steady.time
     stage.clock.pass_by(seconds=2)
     stage.engine.replan()
     await stage.settled()
@@ -317,15 +317,15 @@ async def test_what_failed_far_into_its_back_off_is_tried_within_two_seconds_of_
 async def test_those_who_get_the_network_back_together_do_not_ask_together(tmp_path):
     dues = []
     for draw in (0.0, 0.3, 0.9):
-        world = World(tmp_path / str(draw))
+        world = Environment(tmp_path / str(draw))
         world.parts = type(world.parts)(
             world.store, world.facts, world.provider, world.parts.lock, world.clock, lambda draw=draw: draw
         )
-        keeper = await world.signed_in()
+        refresher = await world.signed_in()
         world.provider.failures = [failure(FailureKind.UNREACHABLE, world.clock.time)]
-        await keeper.attempt(forced=True)
-        keeper.hurry()
-        dues.append((keeper.due() - world.clock.time).total_seconds())
+        await refresher.attempt(forced=True)
+        refresher.hurry()
+        dues.append((refresher.due() - world.clock.time).total_seconds())
 
     assert dues == [0, 0.3, 0.9]
 
@@ -365,14 +365,14 @@ async def test_a_dead_battery_s_clock_is_waited_out_and_corrected(stage):
     again = Engine(Configuration({"work": stage.world.account}), lambda _: stage.world.parts, None, stage._plan)
     stage.world.provider.failures = [failure(FailureKind.UNTRUSTED, stage.steady.time)]
     await again.start()
-    keeper = again.keeper("work")
-    await until(lambda: keeper.record.failure and not keeper.busy)
-    at_boot = keeper.health
+    refresher = again.refresher("work")
+    await until(lambda: refresher.record.failure and not refresher.busy)
+    at_boot = refresher.health
     stage.steady.set_by = timedelta(0)
-    await again.surroundings.happened("clock")
+    await again.system_state.happened("clock")
     stage.clock.pass_by(seconds=1)
     again.replan()
-    await until(lambda: keeper.health is Health.FRESH)
+    await until(lambda: refresher.health is Health.FRESH)
     await again.stop()
 
     assert at_boot is Health.EXPIRED

@@ -33,7 +33,7 @@ from tray_app.base.http.server import Request, Response
 from tray_app.core.account import Account, Endpoints, Quirks
 from tray_app.core.errors import StoreUnavailable
 from tray_app.core.failure import Failure, FailureKind
-from tray_app.core.ports import RefreshFailed
+from tray_app.core.ports import ProviderError
 from tray_app.core.tokens import Secret, TokenAnswer, TokenSet, merged
 
 REFRESH_TOKEN = "R0-very-secret"
@@ -69,7 +69,7 @@ def held(account: Account, subject: str | None = None) -> TokenSet:
 
 
 async def failure(provider: OAuthProvider, account: Account, tokens_held: TokenSet | None = None) -> Failure:
-    with pytest.raises(RefreshFailed) as caught:
+    with pytest.raises(ProviderError) as caught:
         await provider.refresh(account, tokens_held or held(account))
     return caught.value.failure
 

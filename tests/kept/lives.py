@@ -30,11 +30,11 @@ from tray_app.adapters.store.locks import FileLock
 from tray_app.base.paths import write_private
 from tray_app.core.account import Account
 from tray_app.core.failure import Failure, FailureKind
-from tray_app.core.message import said
-from tray_app.core.ports import Parts, RefreshFailed
+from tray_app.core.message import msg
+from tray_app.core.ports import Dependencies, ProviderError
 from tray_app.core.tokens import Secret, TokenAnswer, TokenSet
 from tray_app.engine.events import Event
-from tray_app.engine.refresher import Keeper
+from tray_app.engine.refresher import Refresher
 
 HOME = Path("/lamplighter/kept")
 WRITTEN_BY_HAND = """\
@@ -111,7 +111,7 @@ class Servers:
         assert old.refresh_token is not None
         self.asked.append((account.name, old.refresh_token.reveal()))
         if account.name in self.refusing:
-            raise RefreshFailed(replace(self.refusing[account.name], at=self._clock.time))
+            raise ProviderError(replace(self.refusing[account.name], at=self._clock.time))
         access, refresh = (Secret(f"{account.name}-{kind}-2") for kind in ("access", "refresh"))
         return TokenAnswer(
             access,
@@ -142,38 +142,39 @@ async def live(folder: Path, scratch: Path) -> None:
     servers = Servers(clock)
     servers.refusing = {
         "mail": failure(
-            FailureKind.REFUSED, code="invalid_grant", status=400, message=said("{name}: signed out", name="mail")
+            FailureKind.REFUSED, code="invalid_grant", status=400, message=msg("{name}: signed out", name="mail")
         ),
         "shop": failure(FailureKind.UNREACHABLE, status=503),
     }
-    parts = Parts(store, FactsFolder(folder / "state/accounts"), servers, FileLock(scratch), clock, lambda: 0.25)
-    keepers = [
-        Keeper(account, parts, configuration.retry, lambda _keeper: None) for account in configuration.accounts.values()
+    parts = Dependencies(store, FactsFolder(folder / "state/accounts"), servers, FileLock(scratch), clock, lambda: 0.25)
+    refreshers = [
+        Refresher(account, parts, configuration.retry, lambda _keeper: None)
+        for account in configuration.accounts.values()
     ]
     history = History(folder / "state/history.jsonl", clock)
     history.begin()
     await store.set_client_secret("mail", Secret("mail-client-secret"))
     await store.set_registration("shop", registration.to_text([REGISTERED]))
-    for keeper in keepers:
-        await keeper.signed_in(_first_tokens(keeper.account, clock.time))
-        history.happened(Event("sign-in", {"account": keeper.account.name, "state": "done", "message": None}))
-        history.happened(Event("health", keeper.status().as_json()))
+    for refresher in refreshers:
+        await refresher.signed_in(_first_tokens(refresher.account, clock.time))
+        history.happened(Event("sign-in", {"account": refresher.account.name, "state": "done", "message": None}))
+        history.happened(Event("health", refresher.status().as_json()))
     clock.pass_by(minutes=55)
-    for keeper in keepers[:3]:
-        await keeper.attend()
-        history.happened(Event("health", keeper.status().as_json()))
-    work, mail, _, lost = keepers
+    for refresher in refreshers[:3]:
+        await refresher.attend()
+        history.happened(Event("health", refresher.status().as_json()))
+    work, mail, _, lost = refreshers
     assert work.record.tokens is not None
-    work.notebook.is_news("warned_of", work.record.tokens.sign_in_ends_at.isoformat())  # type: ignore[union-attr]
-    mail.notebook.put_off(LATER_UNTIL)
-    lost.notebook.note(lost.record, refreshing=lost.record.tokens)
+    work.notes.is_news("warned_of", work.record.tokens.sign_in_ends_at.isoformat())  # type: ignore[union-attr]
+    mail.notes.put_off(LATER_UNTIL)
+    lost.notes.note(lost.record, refreshing=lost.record.tokens)
     history.end()
-    for keeper in keepers:
-        if (kept := keeper.record.tokens) is not None:
-            await elsewhere.save(keeper.account.name, replace(kept, access_token=Secret("long" * PART_SIZE)))
+    for refresher in refreshers:
+        if (kept := refresher.record.tokens) is not None:
+            await elsewhere.save(refresher.account.name, replace(kept, access_token=Secret("long" * PART_SIZE)))
     await store.close()
     await elsewhere.close()
-    told = {"now": clock.time.isoformat(), "accounts": [keeper.status().as_json() for keeper in keepers]}
+    told = {"now": clock.time.isoformat(), "accounts": [refresher.status().as_json() for refresher in refreshers]}
     for name, value in (("keyring", own.kept), ("keyring-in-parts", of_home.kept), ("told", told)):
         (folder / f"{name}.json").write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 

@@ -86,7 +86,7 @@ class Lamplighter:
                 NeverQuiet(),
                 parts.clock,
                 sign_in=lambda _name: None,
-                later_until=lambda name: self.engine.keeper(name).notebook.later_until,
+                later_until=lambda name: self.engine.account(name).notes.later_until,
                 set_later=lambda _name, _until: None,
                 call_later=process.loop.call_later,
             )
@@ -121,17 +121,17 @@ class Lamplighter:
         found = token_answer(answer, self._clock.now())
         assert found is not None
         tokens = merged(None, found, requested_scopes=ACCOUNT.scopes, bound_to=ACCOUNT.bound_to)
-        await self.engine.keeper(NAME).signed_in(tokens)
+        await self.engine.account(NAME).signed_in(tokens)
 
     def happened(self, what: str, signals: bool) -> None:  # noqa: FBT001 - the form of the callback
         """Resume, network or clock, told by a system that signals it, or else found by a heartbeat."""
         if self._plan is not None:
             self._plan.astir()
             if signals:
-                self._process.start(self.engine.surroundings.happened(what))
+                self._process.start(self.engine.system_state.happened(what))
 
     async def before_sleep(self) -> None:
-        await self.engine.surroundings.happened("suspend")
+        await self.engine.system_state.happened("suspend")
 
     # -- what it tells
 

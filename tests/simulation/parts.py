@@ -19,9 +19,9 @@ from tray_app.adapters.store.memory_store import MemoryStore
 from tray_app.core.account import Account
 from tray_app.core.errors import StoreUnavailable
 from tray_app.core.failure import Failure, FailureKind, classify
-from tray_app.core.ports import RefreshFailed
+from tray_app.core.ports import ProviderError
 from tray_app.core.tokens import TokenAnswer, TokenSet
-from tray_app.engine.refresher import Parts
+from tray_app.engine.refresher import Dependencies
 
 READING, WRITING = 0.013, 0.020
 """Seconds that gnome-keyring takes (measured)."""
@@ -32,10 +32,12 @@ MOVED = 1.0
 HOST = "login.example.com"
 
 
-def parts_of(process: Process, rng: Random) -> Parts:
+def parts_of(process: Process, rng: Random) -> Dependencies:
     """The parts of a keeper in this process."""
     clock = Clock(process)
-    return Parts(Keyring(process), DiskFacts(process), Provider(process, clock), Lock(process), clock, rng.random)
+    return Dependencies(
+        Keyring(process), DiskFacts(process), Provider(process, clock), Lock(process), clock, rng.random
+    )
 
 
 class Clock:
@@ -168,10 +170,10 @@ class Provider:
         except NoAnswer as error:
             kind = FailureKind.UNTRUSTED if error.certificate else FailureKind.UNREACHABLE
             failure = Failure(kind, f"{HOST}: {error}", self._clock.now(), offline=error.offline)
-            raise (AnswerLost if error.sent else RefreshFailed)(failure) from error
+            raise (AnswerLost if error.sent else ProviderError)(failure) from error
         found = token_answer(answer, requested_at)
         if found is None:
-            raise RefreshFailed(classify(answer, self._clock.now(), host=HOST))
+            raise ProviderError(classify(answer, self._clock.now(), host=HOST))
         return found
 
     async def revoke(self, account: Account, tokens: TokenSet) -> str | None:

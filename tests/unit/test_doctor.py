@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tray_app.base.translation import catalog, told
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.interfaces.doctor import advice
 from tray_app.interfaces.doctor.examination import all_is_well, report_lines
 from tray_app.interfaces.doctor.finding import cannot, masked, ok, skipped
@@ -75,7 +75,7 @@ def test_what_is_pasted_tells_no_home_no_password_and_no_query():
 
 def test_the_page_tells_it_in_the_persons_language_masked_as_well_and_programs_get_english():
     path = f"{Path.home()}/.config"
-    finding = cannot("folders", said("{folder} cannot be written", folder=path), said("Please tell us"))
+    finding = cannot("folders", msg("{folder} cannot be written", folder=path), msg("Please tell us"))
 
     page = finding.as_json(lambda text: told(text, catalog("de")))
 

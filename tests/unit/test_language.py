@@ -24,7 +24,7 @@ from tray_app.core import record as change
 from tray_app.core.errors import Unavailable
 from tray_app.core.failure import Answer, FailureKind, classify
 from tray_app.core.health import Health
-from tray_app.core.message import Said, from_json, joined, said, to_json
+from tray_app.core.message import Message, from_json, joined, msg, to_json
 from tray_app.core.phrasing import span
 from tray_app.core.record import Record
 from tray_app.core.record_json import facts_of, record_with
@@ -60,29 +60,27 @@ def german_of(text: str) -> str:
 
 
 def test_what_was_said_is_english_wherever_it_is_not_told():
-    sentence = said("{name}: signed out", name="work")
+    sentence = msg("{name}: signed out", name="work")
 
     assert (sentence, f"{sentence}", json.dumps(sentence)) == ("work: signed out",) * 2 + ('"work: signed out"',)
 
 
 def test_what_fills_a_sentence_is_told_too_and_text_of_strangers_is_left_alone():
-    sentence = said(
-        "{name}: {health}, {time} left", name="fresh", health=said("fresh"), time=said("{count} s", count=9)
-    )
+    sentence = msg("{name}: {health}, {time} left", name="fresh", health=msg("fresh"), time=msg("{count} s", count=9))
 
     assert german_of(sentence) == "fresh: frisch, noch 9 s"
 
 
 def test_a_stranger_cannot_fill_a_place_that_is_not_theirs():
-    assert said("{host}: {reason}", host="{reason}", reason="{name}") == "{reason}: {name}"
+    assert msg("{host}: {reason}", host="{reason}", reason="{name}") == "{reason}: {name}"
 
 
 def test_parts_that_are_joined_keep_their_language_and_empty_ones_leave_no_trace():
-    assert german_of(joined(", ", ("work", "", said("signed out")))) == "work, abgemeldet"
+    assert german_of(joined(", ", ("work", "", msg("signed out")))) == "work, abgemeldet"
 
 
 def test_an_error_is_one_sentence_with_its_remedy_in_either_language():
-    error = Unavailable(said("{name}: no valid token for now", name="work"), said("Unlock the keyring"))
+    error = Unavailable(msg("{name}: no valid token for now", name="work"), msg("Unlock the keyring"))
 
     assert str(error) == "work: no valid token for now. Unlock the keyring"
     assert german_of(error.sentence) == "work: zurzeit kein gültiges Token. Entsperren Sie den Schlüsselbund"
@@ -105,7 +103,7 @@ def test_what_is_no_sentence_on_disk_is_none(value):
 
 
 def test_a_sentence_within_a_sentence_survives_the_disk():
-    sentence = said("{name}: {health}", name="work", health=said("fresh"))
+    sentence = msg("{name}: {health}", name="work", health=msg("fresh"))
 
     assert german_of(from_json(json.loads(json.dumps(to_json(sentence)))) or "") == "work: frisch"
 
@@ -146,8 +144,8 @@ def test_the_first_language_that_there_is_a_catalog_for_is_taken(german, monkeyp
 
 def test_an_english_desktop_reads_no_catalog_and_imports_no_gettext():
     code = (
-        "import sys; from tray_app.base.translation import translated; from tray_app.core.message import said;"
-        "print(translated(said('fresh')), 'gettext' in sys.modules)"
+        "import sys; from tray_app.base.translation import translated; from tray_app.core.message import msg;"
+        "print(translated(msg('fresh')), 'gettext' in sys.modules)"
     )
     asked = subprocess.run(
         [sys.executable, "-c", code], env={"LANG": "en_US.UTF-8"}, capture_output=True, text=True, check=True
@@ -225,7 +223,7 @@ def unsaid(code: str) -> Iterator[str]:
 def test_no_sentence_that_a_person_sees_is_left_unsaid():
     rooms = [path for path in PACKAGE.rglob("*.py") if not IN_THE_TERMINAL & {path.name, path.parent.name}]
 
-    assert [(room.name, line) for room in rooms for line in unsaid(room.read_text("utf-8"))] == [], "say it with `said`"
+    assert [(room.name, line) for room in rooms for line in unsaid(room.read_text("utf-8"))] == [], "say it with `msg`"
 
 
 @pytest.mark.parametrize(
@@ -234,7 +232,7 @@ def test_no_sentence_that_a_person_sees_is_left_unsaid():
         ('MenuEntry("Quit")', True),
         ('Notification("key", f"Sign in to {name}", body)', True),
         ('raise StoreUnavailable(what, remedy="Unlock it" if locked else other)', True),
-        ('MenuEntry(said("Quit"))', False),
+        ('MenuEntry(msg("Quit"))', False),
         ('Unavailable(error.what, f"{one}: {two}")', False),
     ],
 )
@@ -260,7 +258,7 @@ def loose(code: str) -> Iterator[str]:
         name = ast.unparse(node.func) if isinstance(node, ast.Call) else getattr(node, "name", None) or ""
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             passed.add(node.value)
-        elif isinstance(node, ast.Call) and name == "said":
+        elif isinstance(node, ast.Call) and name == "msg":
             passed.add(node.args[0])
         elif name in IN_ENGLISH or name.startswith("LOG."):
             passed |= set(ast.walk(node))
@@ -275,7 +273,7 @@ def loose(code: str) -> Iterator[str]:
 def test_all_that_doctor_finds_can_be_told_in_another_language():
     rooms = [*(PACKAGE / "interfaces/doctor").glob("*.py"), PACKAGE / "adapters/platform/desktop_session.py"]
 
-    assert [(room.name, line) for room in rooms for line in loose(room.read_text("utf-8"))] == [], "say it with `said`"
+    assert [(room.name, line) for room in rooms for line in loose(room.read_text("utf-8"))] == [], "say it with `msg`"
 
 
 @pytest.mark.parametrize(
@@ -285,8 +283,8 @@ def test_all_that_doctor_finds_can_be_told_in_another_language():
         ('says = f"{host} is not known"', True),
         ('says = f"{number} addresses"', True),
         ('places = {"KDE": "Right-click the panel, Add Widgets"}', True),
-        ('says = said("{host} is not known", host=host)', False),
-        ('says = said("{host} is not known ({reason})", reason="no such name")', True),
+        ('says = msg("{host} is not known", host=host)', False),
+        ('says = msg("{host} is not known ({reason})", reason="no such name")', True),
         ('LOG.exception("doctor: %s has failed", name)', False),
         ('return f"{install} {name}"', False),
         ('found = "sudo apt install"', False),
@@ -304,7 +302,7 @@ def hidden(template: str) -> str:
 @pytest.mark.parametrize("health", list(Health))
 @pytest.mark.parametrize("signing_in", [(), ("work",)], ids=["", "signing in"])
 def test_every_word_of_the_menu_can_be_told_in_another_language(health, signing_in):
-    message = said("{host} no longer accepts this sign-in ({reason})", host="HOST", reason="CODE")
+    message = msg("{host} no longer accepts this sign-in ({reason})", host="HOST", reason="CODE")
     view, _ = shown(status(health=health, failure=failure(FailureKind.REFUSED, message=message)), signing_in=signing_in)
     entries = [one for entry in view.menu if entry for one in (entry, *(below for below in entry.below if below))]
 
@@ -313,7 +311,7 @@ def test_every_word_of_the_menu_can_be_told_in_another_language(health, signing_
     assert set(re.findall(r"[^\W\d_▪]+", " ".join(texts))) <= {"work", "HOST", "CODE", "Lamplighter"}
 
 
-@pytest.mark.parametrize("ended", [None, "", said("the session was revoked")], ids=["nobody", "signed in", "ended"])
+@pytest.mark.parametrize("ended", [None, "", msg("the session was revoked")], ids=["nobody", "signed in", "ended"])
 @pytest.mark.parametrize("trouble", ["", "down", "slow"])
 def test_every_word_of_the_demos_page_can_be_told_in_another_language(monkeypatch, ended, trouble):
     monkeypatch.setattr(language, "language", lambda: "boxes")
@@ -354,5 +352,5 @@ def test_no_strangers_text_can_claim_our_success_in_any_language(german):
 
 
 def test_said_is_a_text_of_its_own_kind():
-    assert isinstance(said("fresh"), Said)
-    assert not isinstance(said("fresh").upper(), Said)
+    assert isinstance(msg("fresh"), Message)
+    assert not isinstance(msg("fresh").upper(), Message)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tray_app.base.log import _Line
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.core.tokens import Secret
 
 CANARY = "canary-0123456789abcdef.XYZ~"
@@ -38,7 +38,7 @@ def test_the_log_is_in_english_whatever_the_desktop_speaks(written, monkeypatch)
     monkeypatch.setenv("LANG", "de_DE.UTF-8")
     log, stream = written
 
-    log.warning("%s", said("{name}: signed out", name="work"))
+    log.warning("%s", msg("{name}: signed out", name="work"))
 
     assert stream.getvalue().rstrip().endswith("work: signed out")
 

@@ -18,7 +18,7 @@ from tray_app.core.record import Record, failed, set_back
 from tray_app.core.record_json import facts_of, is_overtaken, is_signed_in, moment_in, record_with
 from tray_app.core.schedule import health_changes_at, is_from_the_future
 from tray_app.core.status import status_of
-from tray_app.engine.notebook import Notebook, log_change
+from tray_app.engine.account_notes import AccountNotes, log_change
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=10)
 ANYTHING = st.recursive(
@@ -90,16 +90,16 @@ def test_whatever_is_noted_there_is_an_account_that_can_be_told_and_noted_again(
 def test_a_notebook_with_anything_in_it_can_be_read_and_written(facts):
     kept = MemoryFacts()
     kept.save("work", facts)
-    notebook = Notebook("work", kept)
+    notes = AccountNotes("work", kept)
 
     moment_in(facts, "later_until")
-    assert notebook.later_until is None or notebook.later_until.tzinfo is UTC
-    notebook.note(record_with(Record(), tokens(), facts, 0.5), tokens())
-    assert notebook.facts()["refreshing"] == tokens().received_at.isoformat()
-    assert notebook.is_news("warned_of", "x") or facts["warned_of"] == "x"
-    notebook.forget("warned_of")
-    notebook.put_off(NOW)
-    assert notebook.later_until == NOW
+    assert notes.later_until is None or notes.later_until.tzinfo is UTC
+    notes.note(record_with(Record(), tokens(), facts, 0.5), tokens())
+    assert notes.facts()["refreshing"] == tokens().received_at.isoformat()
+    assert notes.is_news("warned_of", "x") or facts["warned_of"] == "x"
+    notes.forget("warned_of")
+    notes.put_off(NOW)
+    assert notes.later_until == NOW
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ LONGEST = 1.0
 
 
 @dataclass(frozen=True)
-class Watched:
+class WatchedAccount:
     """What in these folders matters: whatever happens to one of the names."""
 
     folders: frozenset[Path]
@@ -37,7 +37,7 @@ class _Events(Protocol):
         """No event comes after this."""
 
 
-class ConfigWatch:
+class FileWatcher:
     """Calls `changed` in the loop when the file at `path` was created, written, replaced, chmod'ed or removed."""
 
     def __init__(self, path: Path, changed: Callable[[], None]) -> None:
@@ -65,7 +65,7 @@ class ConfigWatch:
             self._events = None
 
     def _watch(self) -> None:
-        watched: Watched | None = None
+        watched: WatchedAccount | None = None
         while (wanted := self._wanted()) != watched:  # looks again: a folder may have come in between
             self.close()
             try:
@@ -77,9 +77,9 @@ class ConfigWatch:
                 return
             watched = wanted
 
-    def _wanted(self) -> Watched:
+    def _wanted(self) -> WatchedAccount:
         found = [_nearest(self._path), _nearest(Path(os.path.realpath(self._path)))]
-        return Watched(frozenset(each.parent for each in found), frozenset(each.name for each in found))
+        return WatchedAccount(frozenset(each.parent for each in found), frozenset(each.name for each in found))
 
     def _happened(self) -> None:
         if self._events is None:
@@ -111,7 +111,7 @@ class Inotify:
     _HEAD = struct.Struct("iIII")
     """Watch, mask, cookie, and the length of the name that follows."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, watched: Watched, happened: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, watched: WatchedAccount, happened: Callable[[], None]) -> None:
         self._loop = loop
         self._happened = happened
         # Without a name it is about the folder itself, or events were lost.
@@ -152,7 +152,7 @@ def _checked(result: int) -> int:
 class Watchdog:
     """Windows and macOS: watchdog's threads wait in ReadDirectoryChangesW and FSEvents."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, watched: Watched, happened: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, watched: WatchedAccount, happened: Callable[[], None]) -> None:
         from watchdog.events import FileSystemEvent, FileSystemEventHandler
         from watchdog.observers import Observer
 

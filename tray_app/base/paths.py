@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tray_app.core.errors import LamplighterError
-from tray_app.core.message import said
+from tray_app.core.message import msg
 
 HOME_VARIABLE = "LAMPLIGHTER_HOME"
 SOCKET_VARIABLE = "LAMPLIGHTER_SOCKET"
@@ -109,8 +109,8 @@ def private_folder(path: Path) -> Path:
         found = path.stat()
         if found.st_uid != os.getuid():
             raise LamplighterError(
-                said("the folder {path} belongs to another user", path=path),
-                said("Move it away, or set LAMPLIGHTER_HOME"),
+                msg("the folder {path} belongs to another user", path=path),
+                msg("Move it away, or set LAMPLIGHTER_HOME"),
             )
         if found.st_mode & 0o077:
             path.chmod(0o700)

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from tray_app.core.message import Said, filled, said
+from tray_app.core.message import Message, filled, msg
 
 DOMAIN: Final = "lamplighter"
 CATALOGS: Final = Path(__file__).with_name("locale")
@@ -27,12 +27,12 @@ def translated(text: str) -> str:
 
 def _(template: str, /, **arguments: object) -> str:
     """For pages, which are written where they are read: says and translates in one."""
-    return translated(said(template, **arguments))
+    return translated(msg(template, **arguments))
 
 
 def told(text: str, translate: Callable[[str], str] | None) -> str:
     """The text with its templates, and those of what fills it, translated."""
-    if translate is None or not isinstance(text, Said):
+    if translate is None or not isinstance(text, Message):
         return str(text)
     arguments = {name: told(value, translate) for name, value in text.arguments.items()}
     return filled(translate(text.template), arguments)

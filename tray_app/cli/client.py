@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tray_app.engine.engine import (
         Engine,  # with the scheduler, which a command that asks the applet need not wait for
     )
-    from tray_app.engine.managed_account import Kept
+    from tray_app.engine.managed_account import ManagedAccount
 
 T = TypeVar("T")
 LOOK_SECONDS = 5.0
@@ -52,9 +52,9 @@ def refresh(account: str, rejected_sha256: str | None = None) -> None:
     def rejected(tokens: TokenSet) -> bool:
         return rejected_sha256 is None or has_digest(tokens, rejected_sha256)
 
-    async def act(engine: Engine) -> Kept:
+    async def act(engine: Engine) -> ManagedAccount:
         await engine.refresh(account, rejected)
-        return engine.keeper(account)
+        return engine.account(account)
 
     if (lost := _lost(here(act, for_tokens=True))) is not None:
         raise lost
@@ -67,10 +67,10 @@ def token(account: str, min_ttl: int, *, wait: bool) -> dict[str, Any]:
         return applet.ask("GET", applet.account(account, f"token?min_ttl={min_ttl}&wait={int(wait)}"))
     from tray_app.interfaces.agent.server import token_json
 
-    kept: list[Kept] = []
+    kept: list[ManagedAccount] = []
 
     async def act(engine: Engine) -> TokenSet:
-        kept.append(engine.keeper(account))
+        kept.append(engine.account(account))
         return await engine.token(account, timedelta(seconds=min_ttl), wait=wait)
 
     try:
@@ -80,7 +80,7 @@ def token(account: str, min_ttl: int, *, wait: bool) -> dict[str, Any]:
             sys.stderr.write(f"lamplighter: {lost}\n")
 
 
-def _lost(kept: Kept) -> StoreUnavailable | None:
+def _lost(kept: ManagedAccount) -> StoreUnavailable | None:
     """What to tell where the newest tokens ended with the engine that was here, since the store has refused them."""
     name, failure = kept.account.name, kept.record.failure
     if not kept.record.unsaved or failure is None:
@@ -155,7 +155,7 @@ def here(act: Callable[[Engine], Awaitable[T]], *, for_tokens: bool = False, sta
     """
     from tray_app.adapters.config import parser as config
     from tray_app.base import log
-    from tray_app.bootstrap import World, build_engine
+    from tray_app.bootstrap import Environment, build_engine
 
     home = places()
     found = config.load(home.config_file)
@@ -167,7 +167,7 @@ def here(act: Callable[[Engine], Awaitable[T]], *, for_tokens: bool = False, sta
     log.to_file(home.log_file)
 
     async def life() -> T:
-        engine = build_engine(World(home, start_program=start_program), found)
+        engine = build_engine(Environment(home, start_program=start_program), found)
         _end_once(signals)
         try:
             await engine.load()

@@ -17,13 +17,13 @@ from typing import Any, Final
 from tray_app.base.paths import person_s_umask, places
 from tray_app.cli.client import here, watched_accounts
 from tray_app.core.errors import LamplighterError, SignInFailed, error_named
-from tray_app.core.ports import Flow, Invitation
+from tray_app.core.ports import Flow, SignInPrompt
 from tray_app.engine.engine import Engine
 from tray_app.interfaces.agent.client import AgentClient
 
 _LONGEST_LINE: Final = 20_000
 
-Show = Callable[[Invitation], bool]
+Show = Callable[[SignInPrompt], bool]
 """Shows the person where to sign in; says whether an answer may be pasted now."""
 
 
@@ -39,9 +39,9 @@ def sign_in(account: str, flow: Flow, show: Show) -> None:
 
 
 async def _here(engine: Engine, account: str, flow: Flow, show: Show) -> None:
-    invitation = await engine.sign_in(account, None, flow)
+    prompt = await engine.sign_in(account, None, flow)
     signing_in = engine.sign_ins.under_way(account)  # asked for first: the browser may be quick
-    if await asyncio.to_thread(show, invitation):
+    if await asyncio.to_thread(show, prompt):
         loop, pasted = asyncio.get_running_loop(), asyncio.Event()
         lines: list[str] = []
 
@@ -92,9 +92,9 @@ def _by_applet(applet: AgentClient, account: str, flow: Flow, show: Show) -> Non
         raise wrong[0] if wrong else error from None
 
 
-def _invitation(asked: dict[str, Any]) -> Invitation:
+def _invitation(asked: dict[str, Any]) -> SignInPrompt:
     expires_at = asked.get("expires_at")
-    return Invitation(
+    return SignInPrompt(
         asked["authorization_url"] or "",
         asked.get("user_code"),
         asked.get("verification_uri"),

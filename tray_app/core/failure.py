@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from tray_app.core.message import joined, said
+from tray_app.core.message import joined, msg
 
 
 class FailureKind(StrEnum):
@@ -180,13 +180,13 @@ def classify(
     text = plain(body.get("error_description") or "") if code else ""
     reason = joined(": ", (code or "", text))
     if code in FINAL or code in refused_codes:
-        message = said("{host} no longer accepts this sign-in ({reason})", host=host, reason=reason)
+        message = msg("{host} no longer accepts this sign-in ({reason})", host=host, reason=reason)
         return Failure(FailureKind.REFUSED, message, now, code, status=answer.status)
     if answer.status == 429 or (answer.status == 503 and "retry-after" in answer.headers):
-        message = said("{host} asks to wait before it is called again", host=host)
+        message = msg("{host} asks to wait before it is called again", host=host)
         return Failure(FailureKind.THROTTLED, message, now, code, retry_after(answer, now), answer.status)
     if code in CONFIGURATION or code in configuration_codes:
-        message = said("{host} refuses the configuration ({reason})", host=host, reason=reason)
+        message = msg("{host} refuses the configuration ({reason})", host=host, reason=reason)
         return Failure(FailureKind.MISCONFIGURED, message, now, code, status=answer.status)
     return Failure(FailureKind.UNREACHABLE, _why_unreachable(answer, host, code), now, code, status=answer.status)
 
@@ -194,13 +194,13 @@ def classify(
 def _why_unreachable(answer: Answer, host: str, code: str | None) -> str:
     status = answer.status
     if code:
-        return said("{host} cannot help now ({reason})", host=host, reason=code)
+        return msg("{host} cannot help now ({reason})", host=host, reason=code)
     if status >= 500:
-        return said("{host} is out of order (HTTP {status})", host=host, status=status)
+        return msg("{host} is out of order (HTTP {status})", host=host, status=status)
     if 300 <= status < 400:
-        return said(
+        return msg(
             "{host} answered with a redirect, which a token endpoint must not (HTTP {status})", host=host, status=status
         )
     if status == 200:
-        return said("{host} answered, but not with a token; maybe a sign-in page of this network", host=host)
-    return said("{host} answered in an unexpected way (HTTP {status})", host=host, status=status)
+        return msg("{host} answered, but not with a token; maybe a sign-in page of this network", host=host)
+    return msg("{host} answered in an unexpected way (HTTP {status})", host=host, status=status)

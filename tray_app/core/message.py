@@ -13,7 +13,7 @@ from typing import Any, Self
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
-class Said(str):
+class Message(str):
     """An English text that knows its template and what fills it. Cut, joined with + or put into an f-string it is an
     ordinary text again, and stays English.
     """
@@ -29,15 +29,15 @@ class Said(str):
         return self
 
 
-def said(template: str, /, **arguments: object) -> Said:
+def msg(template: str, /, **arguments: object) -> Message:
     """The template, filled: `said("{name}: signed in", name=name)`. Arguments may be such sentences themselves."""
-    return Said(template, {name: _text(value) for name, value in arguments.items()})
+    return Message(template, {name: _text(value) for name, value in arguments.items()})
 
 
-def joined(separator: str, parts: Iterable[str]) -> Said:
+def joined(separator: str, parts: Iterable[str]) -> Message:
     """The parts that are not empty, one after the other; each keeps its own language."""
     arguments = {f"_{number}": part for number, part in enumerate(part for part in parts if part)}
-    return Said(separator.join(f"{{{name}}}" for name in arguments), arguments)
+    return Message(separator.join(f"{{{name}}}" for name in arguments), arguments)
 
 
 def filled(template: str, arguments: Mapping[str, str]) -> str:
@@ -47,7 +47,7 @@ def filled(template: str, arguments: Mapping[str, str]) -> str:
 
 def to_json(text: str) -> Any:
     """The text as JSON values that `from_json` makes it of again: an ordinary text is itself."""
-    if not isinstance(text, Said):
+    if not isinstance(text, Message):
         return text
     return [text.template, {name: to_json(value) for name, value in text.arguments.items()}]
 
@@ -62,7 +62,7 @@ def from_json(value: object, deepest: int = 20) -> str | None:
             return value
         case [str(template), dict(written)] if deepest:
             arguments = {str(name): from_json(one, deepest - 1) for name, one in written.items()}
-            return Said(template, {name: one for name, one in arguments.items() if one is not None})
+            return Message(template, {name: one for name, one in arguments.items() if one is not None})
         case _:
             return None
 

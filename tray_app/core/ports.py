@@ -29,7 +29,7 @@ class AnchoredClock(Clock, Protocol):
         """Seconds that have really gone by, in sleep too, from some moment on."""
 
 
-class RefreshFailed(Exception):
+class ProviderError(Exception):
     """The provider could not be asked or did not give tokens; `failure` is the class and the reason."""
 
     answer_lost = False
@@ -127,7 +127,7 @@ class Facts(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Dependencies:
     """What a keeper works with; the seam for tests."""
 
     store: SecretStore
@@ -242,7 +242,7 @@ device (RFC 8628), or in the best of these two ways.
 
 
 @dataclass(frozen=True, slots=True)
-class Invitation:
+class SignInPrompt:
     """What a person needs to sign in."""
 
     url: str

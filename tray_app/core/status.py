@@ -9,7 +9,7 @@ from typing import Any
 from tray_app.core.account import Account
 from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.health import Health, health_of
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.core.record import Record
 from tray_app.core.schedule import next_due
 
@@ -65,7 +65,7 @@ def status_of(account: Account, record: Record, now: datetime, configured_at: da
     health = health_of(record, account.bound_to, now)
     tokens = record.tokens
     if tokens is not None and tokens.bound_to != account.bound_to:
-        message = said(
+        message = msg(
             "{name}: the issuer, token endpoint or client id was changed since the sign-in", name=account.name
         )
         moved = Failure(FailureKind.MISCONFIGURED, message, configured_at)

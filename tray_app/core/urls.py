@@ -6,7 +6,7 @@ import re
 from ipaddress import IPv4Address, ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from tray_app.core.message import said
+from tray_app.core.message import msg
 
 _NOT_URL = re.compile(r"[^\x21-\x7e]|\\")  # urlsplit drops line breaks unseen, browsers read "\" as "/"
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]*:[0-9a-f:.]*")
@@ -34,9 +34,9 @@ def check_endpoint_url(url: str) -> str | None:
     if isinstance(parts, str):
         return parts
     if parts.scheme not in {"https", "http"}:
-        return said("must start with https://")
+        return msg("must start with https://")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        return said("must start with https:// (http is for loopback addresses alone)")
+        return msg("must start with https:// (http is for loopback addresses alone)")
     return None
 
 
@@ -46,22 +46,22 @@ def check_redirect_uri(url: str) -> str | None:
     if isinstance(parts, str):
         return parts
     if parts.scheme != "http" or parts.hostname not in _LISTENER_HOSTS:
-        return said("must start with http://127.0.0.1, http://[::1] or http://localhost")
+        return msg("must start with http://127.0.0.1, http://[::1] or http://localhost")
     return None
 
 
 def _split(url: str) -> SplitResult | str:
     if _NOT_URL.search(url):
-        return said("holds a character that no URL holds")
+        return msg("holds a character that no URL holds")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return said("is not a URL")
+        return msg("is not a URL")
     if "@" in parts.netloc:
-        return said("must not hold a user or password")
+        return msg("must not hold a user or password")
     if "#" in url:
-        return said("must not hold a fragment (#)")
+        return msg("must not hold a fragment (#)")
     if not _HOST.fullmatch(parts.hostname or ""):
-        return said("names no host")
-    return said("names the port 0, which is none") if port == 0 else parts
+        return msg("names no host")
+    return msg("names the port 0, which is none") if port == 0 else parts

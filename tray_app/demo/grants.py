@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.core.ports import Clock
 
 CODE_LIFE = timedelta(minutes=1)
@@ -97,7 +97,7 @@ class Grants:
             raise Refused("invalid_grant", "the code is unknown")
         if granted.ends_at <= self._clock.now():
             if granted.sign_in:
-                granted.sign_in.ended = said("its code was used twice")
+                granted.sign_in.ended = msg("its code was used twice")
             raise Refused("invalid_grant", "the code has ended or was used")
         granted.ends_at = self._clock.now()
         if redirect_uri != granted.request.redirect_uri:
@@ -123,7 +123,7 @@ class Grants:
         if sign_in.ended:
             raise Refused("invalid_grant", sign_in.ended)
         if not secrets.compare_digest(token.encode(), sign_in.refresh_token.encode()):
-            sign_in.ended = said("a refresh token was used twice")
+            sign_in.ended = msg("a refresh token was used twice")
             raise Refused("invalid_grant", sign_in.ended)
         sign_in.refreshes += 1
         return self._tokens(sign_in)
@@ -133,7 +133,7 @@ class Grants:
         sign_in = self._of(token)
         if sign_in is None or sign_in.ended or token not in {sign_in.access_token, sign_in.refresh_token}:
             return False
-        sign_in.ended = said("the application has signed out")
+        sign_in.ended = msg("the application has signed out")
         sign_in.access_ends_at = self._clock.now()
         return True
 

@@ -16,9 +16,9 @@ from tray_app.adapters.platform.desktop_session import find_session
 from tray_app.base import log
 from tray_app.base.clock import WallClock
 from tray_app.base.paths import HOME_VARIABLE, Places, places_in, write_private
-from tray_app.bootstrap import World
+from tray_app.bootstrap import Environment
 from tray_app.core.health import Health
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.core.ports import Browser, Notification, Tray
 from tray_app.demo.provider import CLIENT_ID, SCOPES, DemoProvider
 from tray_app.demo.story import StoryBrowser, play
@@ -26,7 +26,7 @@ from tray_app.engine.events import Event
 from tray_app.interfaces.applet import Applet
 from tray_app.interfaces.notifications.notifier import make_notifier
 from tray_app.interfaces.page.controller import AppletWithPage
-from tray_app.interfaces.tray.presenter import TrayFace
+from tray_app.interfaces.tray.presenter import TrayPresenter
 from tray_app.launch import Life, run
 
 ACCOUNT = "demo"
@@ -81,8 +81,8 @@ def _demo(here: Places, ttl: float, browser: Browser, *, at_once: bool) -> Life:
         try:
             log.to_file(here.log_file)
             notifier = await make_notifier(tray.balloon if tray is not None else lambda _title, _body: False)
-            face = TrayFace(tray) if tray is not None else None
-            applet = AppletWithPage(World(here), browser, notifier, face)
+            face = TrayPresenter(tray) if tray is not None else None
+            applet = AppletWithPage(Environment(here), browser, notifier, face)
             known(applet)
             _say(f"the demo runs; its provider's page, with buttons to make trouble: {provider.issuer}/")
             _say(f"ask it for a token in another terminal: {HOME_VARIABLE}={here.home} lamplighter token {ACCOUNT}")
@@ -106,11 +106,11 @@ class _LeadOn:
     def invite(self) -> None:
         self._applet.tell(
             "invitation",
-            said("The lamp is here, and still dark"),
-            said("Sign in to the demo's own provider to light it. No account is needed."),
-            actions=[("sign-in", said("Sign In"))],
+            msg("The lamp is here, and still dark"),
+            msg("Sign in to the demo's own provider to light it. No account is needed."),
+            actions=[("sign-in", msg("Sign In"))],
             chosen=lambda _action: self._applet.sign_in(ACCOUNT),
-            otherwise=said("Click the lamp in the panel."),
+            otherwise=msg("Click the lamp in the panel."),
         )
 
     def _happened(self, event: Event) -> None:
@@ -119,13 +119,13 @@ class _LeadOn:
             page = f"{self._provider.issuer}/"
             self._applet.tell(
                 "invitation",
-                said("The lamp is lit"),
-                said(
+                msg("The lamp is lit"),
+                msg(
                     "Your token renews itself. "
                     "On the provider's page you can revoke it, or let the provider fail: {page}",
                     page=page,
                 ),
-                actions=[("page", said("Open the page"))],
+                actions=[("page", msg("Open the page"))],
                 chosen=lambda _action: self._applet.post(lambda: asyncio.to_thread(self._applet.browser.open, page)),
             )
 
@@ -136,7 +136,7 @@ def _story(here: Places, ttl: float, told: Callable[[bool], None]) -> Life:
         try:
             log.to_file(here.log_file)
             notifier, browser = StageNotifier(), StoryBrowser()
-            applet = Applet(World(here), browser, notifier)
+            applet = Applet(Environment(here), browser, notifier)
             known(applet)
             stage = _Stage(applet, notifier, provider, browser)
             async with asyncio.TaskGroup() as group:
@@ -187,7 +187,7 @@ class _Stage:
         applet.engine.events.call(self._happened)
 
     def health(self) -> Health:
-        return self._applet.engine.keeper(ACCOUNT).health
+        return self._applet.engine.account(ACCOUNT).health
 
     async def next_change(self, seconds: float, /) -> Health:
         return await asyncio.wait_for(self._changes.get(), seconds)

@@ -12,23 +12,23 @@ from string import Template
 from tray_app.base.http.messages import Response
 from tray_app.base.http.server import PAGE_HEADERS
 from tray_app.base.translation import _, language, translated
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.core.phrasing import span
 from tray_app.demo.grants import SignIn
 
 PRESSED = {
-    "revoke": said("You revoked the session"),
-    "down": said("You took us down"),
-    "slow": said("You made us slow"),
-    "end": said("You ended the refresh token"),
-    "soon": said("You let the sign-in end soon"),
-    "recover": said("You ended the trouble"),
+    "revoke": msg("You revoked the session"),
+    "down": msg("You took us down"),
+    "slow": msg("You made us slow"),
+    "end": msg("You ended the refresh token"),
+    "soon": msg("You let the sign-in end soon"),
+    "recover": msg("You ended the trouble"),
 }
 """The buttons of the control page by their names, in words for its list of what happened."""
 
 _SCOPE_IN_WORDS = {
-    "demo": said("Use the demo account"),
-    "offline_access": said("Keep you signed in: renew its tokens without asking, until you revoke the session"),
+    "demo": msg("Use the demo account"),
+    "offline_access": msg("Keep you signed in: renew its tokens without asking, until you revoke the session"),
 }
 
 _LAMP = """<svg class="lamp {lit}" viewBox="0 0 64 64" aria-hidden="true" fill="currentColor">

@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from tray_app.base.http.messages import Request, Response
 from tray_app.base.http.server import HttpServer, Limits, bind_loopback
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.core.ports import Clock
 from tray_app.demo import page
 from tray_app.demo.grants import AuthorizationRequest, Grants, Refused
@@ -38,12 +38,12 @@ _NO_STORE = (("Cache-Control", "no-store"),)
 class Event(Enum):
     """What happened at the server, in words for its page."""
 
-    SIGN_IN = said("The application was given its first tokens")
-    REFRESH = said("A refresh: new tokens")
-    REFUSAL = said("A refresh was refused (invalid_grant)")
-    DENIAL = said("You refused the application")
-    REVOCATION = said("The application signed out")
-    OUTAGE = said("The application called, and we were down (503)")
+    SIGN_IN = msg("The application was given its first tokens")
+    REFRESH = msg("A refresh: new tokens")
+    REFUSAL = msg("A refresh was refused (invalid_grant)")
+    DENIAL = msg("You refused the application")
+    REVOCATION = msg("The application signed out")
+    OUTAGE = msg("The application called, and we were down (503)")
 
 
 class DemoProvider:
@@ -106,13 +106,13 @@ class DemoProvider:
     def revoke_session(self) -> None:
         """Every sign-in is over, its access token as well: the next refresh gets invalid_grant."""
         for sign_in in self._grants.live():
-            sign_in.ended = said("the session was revoked")
+            sign_in.ended = msg("the session was revoked")
             sign_in.access_ends_at = self.clock.now()
 
     def end_refresh_token(self) -> None:
         """Every refresh token has reached its end: the next refresh gets invalid_grant."""
         for sign_in in self._grants.live():
-            sign_in.ended = said("the refresh token has expired")
+            sign_in.ended = msg("the refresh token has expired")
 
     def let_end_soon(self) -> None:
         """From the next refresh on, each answer states that the sign-in ends in two days."""
@@ -181,7 +181,7 @@ class DemoProvider:
         if fields.get("client_id") != CLIENT_ID or redirect_uri is None:
             # Nobody to answer to: a redirect here would make this server anyone's springboard (RFC 6749, 4.1.2.1).
             return page.message(
-                400, said("This request is not in order"), said("It names another application or place to return.")
+                400, msg("This request is not in order"), msg("It names another application or place to return.")
             )
         asked = AuthorizationRequest(
             redirect_uri[0], fields.get("state"), fields.get("scope") or SCOPES[0], fields.get("code_challenge", "")
@@ -202,7 +202,7 @@ class DemoProvider:
         fields = _fields(request.body.decode("latin-1"))
         asked = self._asked.pop(fields.get("key", ""), None)
         if asked is None:
-            return page.message(403, said("This page is too old"), said("Start the sign-in again at the lamp."))
+            return page.message(403, msg("This page is too old"), msg("Start the sign-in again at the lamp."))
         if fields.get("decision") != "approve":
             self._note(Event.DENIAL)
             return self._return(asked, error="access_denied", error_description="You refused.")
@@ -270,7 +270,7 @@ class DemoProvider:
     def _press(self, request: Request) -> Response:
         fields = _fields(request.body.decode("latin-1"))
         if fields.get("key") not in self._keys:
-            return page.message(403, said("This page is too old"), said("Nothing was done."), back=True)
+            return page.message(403, msg("This page is too old"), msg("Nothing was done."), back=True)
         self._keys.remove(fields["key"])
         press = {
             "revoke": self.revoke_session,
@@ -281,7 +281,7 @@ class DemoProvider:
             "recover": self.recover,
         }.get(fields.get("trouble", ""))
         if press is None:
-            return page.message(400, said("There is no such button"), said("Nothing was done."), back=True)
+            return page.message(400, msg("There is no such button"), msg("Nothing was done."), back=True)
         press()
         self._recent.appendleft((self.clock.now(), page.PRESSED[fields["trouble"]]))
         return Response(303, headers=(("Location", "/"), *_NO_STORE))

@@ -16,24 +16,24 @@ from tray_app.core.account import Account, RetryPolicy
 from tray_app.core.errors import StoreUnavailable
 from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.health import Health, health_of, is_turned_away
-from tray_app.core.message import said
-from tray_app.core.ports import Parts
+from tray_app.core.message import msg
+from tray_app.core.ports import Dependencies
 from tray_app.core.record import Record
 from tray_app.core.record_json import is_signed_in, record_with
 from tray_app.core.schedule import next_due, retry_due
 from tray_app.core.status import AccountStatus, status_of
 from tray_app.core.tokens import TokenSet
-from tray_app.engine.notebook import Notebook, log_change
+from tray_app.engine.account_notes import AccountNotes, log_change
 
 
-class Known:
+class AccountState:
     """One account's record, at hand and at rest. Belongs to the event loop's thread."""
 
-    def __init__(self, account: Account, parts: Parts, retry: RetryPolicy, changed: Callable[[], None]) -> None:
+    def __init__(self, account: Account, parts: Dependencies, retry: RetryPolicy, changed: Callable[[], None]) -> None:
         self.account = account
         self.retry = retry
         self.record = Record()
-        self._parts = parts
+        self._dependencies = parts
         self._changed = changed
         self._configured_at = parts.clock.now()
         self._not_before: datetime | None = None
@@ -42,7 +42,7 @@ class Known:
         self._claims = False
         """Whether it is this process that has the newest tokens, since the store refuses them."""
         self._logged: Health | None = None
-        self.notebook = Notebook(account.name, parts.facts)
+        self.notes = AccountNotes(account.name, parts.facts)
         # What was found last, and of what: a thousand accounts are looked at twice a minute, and few have changed.
         self._status_of: tuple[object, ...] = ()
         self._due_of: tuple[object, ...] = ()
@@ -86,9 +86,9 @@ class Known:
 
     async def load(self) -> StoreUnavailable | None:
         """Reads what was stored: at the start, and again while the store could not say. Returns why it could not."""
-        facts = self.notebook.facts()
+        facts = self.notes.facts()
         try:
-            tokens = await self._parts.store.load(self.account.name)
+            tokens = await self._dependencies.store.load(self.account.name)
         except StoreUnavailable as error:
             failure = self.record.failure
             if failure is not None and failure.kind is FailureKind.STORE:
@@ -99,10 +99,10 @@ class Known:
         if tokens is not None or not is_signed_in(facts):
             self._grant = facts.get("grant")
         if tokens is None and self.record.tokens is not None and is_signed_in(facts):
-            what = said(
+            what = msg(
                 "{name}: the store has lost the tokens", name=self.account.name
             )  # or another, empty one was found in its place
-            self._store_failed(self.record, StoreUnavailable(what, said("They are written again")), unsaved=True)
+            self._store_failed(self.record, StoreUnavailable(what, msg("They are written again")), unsaved=True)
         else:
             self._become(self._known(tokens, facts), note=False)
         return None
@@ -111,11 +111,11 @@ class Known:
         tokens = self.record.tokens
         if tokens is None:
             return
-        if self._is_over(self.notebook.facts()):
+        if self._is_over(self.notes.facts()):
             await self.load()  # what a person has done elsewhere since is newer than what was kept here
             return
         try:
-            await self._parts.store.save(self.account.name, tokens)
+            await self._dependencies.store.save(self.account.name, tokens)
         except StoreUnavailable as error:
             failure, retry_at = self.record.failure, self.record.retry_at
             if failure is None or failure.kind is FailureKind.STORE or retry_at is None:
@@ -132,13 +132,13 @@ class Known:
         self._become(told(record, failure, retry_at), note=unsaved)  # a read that failed is nothing to remember
 
     def _known(self, tokens: TokenSet | None, facts: dict[str, Any]) -> Record:
-        return record_with(self.record, tokens, facts, self._parts.draw())
+        return record_with(self.record, tokens, facts, self._dependencies.draw())
 
     def _now(self) -> datetime:
-        return self._parts.clock.now()
+        return self._dependencies.clock.now()
 
     def _retry_at(self, record: Record, failure: Failure) -> datetime | None:
-        return retry_due(failure, change.attempts_with(record, failure), self.retry, self._parts.draw())
+        return retry_due(failure, change.attempts_with(record, failure), self.retry, self._dependencies.draw())
 
     def _become(self, record: Record, *, note: bool = True) -> None:
         before, self.record = self.record, record
@@ -147,7 +147,7 @@ class Known:
         if record.unsaved is not before.unsaved:
             self._claim(newer=record.unsaved)
         if note:
-            self.notebook.note(record)
+            self.notes.note(record)
         if before.revision:  # else it was read for the first time, and nothing has changed
             self._logged = log_change(self.account, before, record, self._now(), self._logged)
         self._changed()
@@ -159,7 +159,7 @@ class Known:
 
     def _claim(self, *, newer: bool) -> None:
         try:
-            self._claims = self._parts.lock.claim(self.account.name, newer=newer)
+            self._claims = self._dependencies.lock.claim(self.account.name, newer=newer)
         except StoreUnavailable as error:  # a full disk: the others then find out when the provider refuses
             self._claims = newer
             LOG.warning("%s: other processes cannot be told of the newest tokens: %s", self.account.name, error.what)

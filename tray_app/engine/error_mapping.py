@@ -8,7 +8,7 @@ from tray_app.core.account import Account
 from tray_app.core.errors import LamplighterError, Misconfigured, SignInNeeded, StoreUnavailable, Unavailable
 from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.health import Health, health_of
-from tray_app.core.message import joined, said
+from tray_app.core.message import joined, msg
 from tray_app.core.phrasing import clock_time, day
 from tray_app.core.record import Record
 
@@ -19,18 +19,18 @@ _NEAR = timedelta(hours=12)
 def no_token(account: Account, record: Record, now: datetime) -> LamplighterError:
     """Why the account has no valid token, or none that lives as long as was asked for."""
     name, health = account.name, health_of(record, account.bound_to, now)
-    sign_in = said("Sign in: {command}", command=f"lamplighter login {name}")
+    sign_in = msg("Sign in: {command}", command=f"lamplighter login {name}")
     if health is Health.SIGNED_OUT:
-        moved = said("{name}: signed out since the issuer, token endpoint or client id was changed", name=name)
-        return SignInNeeded(moved if record.tokens else said("{name}: signed out", name=name), sign_in)
+        moved = msg("{name}: signed out since the issuer, token endpoint or client id was changed", name=name)
+        return SignInNeeded(moved if record.tokens else msg("{name}: signed out", name=name), sign_in)
     if record.tokens is not None and record.tokens.valid_for(now) > timedelta(0):
-        return Unavailable(said("{name}: the token is valid, but not for as long as asked for", name=name))
+        return Unavailable(msg("{name}: the token is valid, but not for as long as asked for", name=name))
     if record.failure is not None:
         return error_of(name, record.failure, record.retry_at)
     if health is Health.SIGN_IN_NEEDED:
-        ended = said("{name}: the access token has ended and there is no refresh token", name=name)
+        ended = msg("{name}: the access token has ended and there is no refresh token", name=name)
         return SignInNeeded(ended, sign_in)
-    return Unavailable(said("{name}: no valid token for now", name=name))
+    return Unavailable(msg("{name}: no valid token for now", name=name))
 
 
 def error_of(name: str, failure: Failure, retry_at: datetime | None) -> LamplighterError:
@@ -38,9 +38,9 @@ def error_of(name: str, failure: Failure, retry_at: datetime | None) -> Lampligh
     what = joined(": ", (name, failure.message))
     match failure.kind:
         case FailureKind.REFUSED | FailureKind.INTERRUPTED:
-            return SignInNeeded(what, said("Sign in: {command}", command=f"lamplighter login {name}"))
+            return SignInNeeded(what, msg("Sign in: {command}", command=f"lamplighter login {name}"))
         case FailureKind.MISCONFIGURED:
-            remedy = said("Mend accounts.{name} in the configuration, then: lamplighter refresh {name}", name=name)
+            remedy = msg("Mend accounts.{name} in the configuration, then: lamplighter refresh {name}", name=name)
             return Misconfigured(what, remedy)
         case FailureKind.STORE:
             return StoreUnavailable(what, reason=failure.code or "broken")
@@ -51,5 +51,5 @@ def error_of(name: str, failure: Failure, retry_at: datetime | None) -> Lampligh
 def _again(at: datetime, now: datetime) -> str:
     time = clock_time(at)
     if at - now < _NEAR:
-        return said("Trying again at {time}", time=time)
-    return said("Trying again on {day} at {time}", day=day(at, now), time=time)
+        return msg("Trying again at {time}", time=time)
+    return msg("Trying again on {day} at {time}", day=day(at, now), time=time)

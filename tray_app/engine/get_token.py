@@ -10,7 +10,7 @@ from tray_app.core.ports import Clock
 from tray_app.core.schedule import may_refresh
 from tray_app.core.tokens import TokenSet
 from tray_app.engine.error_mapping import no_token
-from tray_app.engine.refresher import Keeper
+from tray_app.engine.refresher import Refresher
 
 PATIENCE = timedelta(seconds=5)
 """How long a caller is kept waiting before a provider that has just failed is asked once more."""
@@ -20,66 +20,66 @@ TRIES = 2
 """The second is for a network that has just come and cuts off what goes out first."""
 
 
-async def token_of(keeper: Keeper, clock: Clock, min_ttl: timedelta, *, wait: bool) -> TokenSet:
+async def token_of(refresher: Refresher, clock: Clock, min_ttl: timedelta, *, wait: bool) -> TokenSet:
     """A valid access token with at least `min_ttl` left; with `wait`, after a refresh if one is needed.
 
     Raises `SignInNeeded`, `Unavailable`, `Misconfigured` or `StoreUnavailable`; never returns an expired one.
     """
     if wait:
-        await _freshened(keeper, clock, min_ttl)
-    tokens = keeper.record.tokens
-    if tokens is None or not _has(keeper, clock, min_ttl):
-        raise no_token(keeper.account, keeper.record, clock.now())
+        await _freshened(refresher, clock, min_ttl)
+    tokens = refresher.record.tokens
+    if tokens is None or not _has(refresher, clock, min_ttl):
+        raise no_token(refresher.account, refresher.record, clock.now())
     return tokens
 
 
-def at_hand(keeper: Keeper, clock: Clock) -> TokenSet | None:
+def at_hand(refresher: Refresher, clock: Clock) -> TokenSet | None:
     """What `token_of` would return, where it would not wait for anything."""
-    due = keeper.due()
-    if (due is not None and due <= clock.now()) or not _has(keeper, clock, timedelta(0)):
+    due = refresher.due()
+    if (due is not None and due <= clock.now()) or not _has(refresher, clock, timedelta(0)):
         return None
-    return keeper.record.tokens
+    return refresher.record.tokens
 
 
-async def _freshened(keeper: Keeper, clock: Clock, min_ttl: timedelta) -> None:
-    if keeper.busy and not _has(keeper, clock, min_ttl):
-        await keeper.attempt(forced=False)  # joins what is under way
-    await keeper.attend()
-    if not _has(keeper, clock, min_ttl) and _worth_refreshing(keeper, clock, min_ttl):
-        await keeper.attempt(forced=True)
+async def _freshened(refresher: Refresher, clock: Clock, min_ttl: timedelta) -> None:
+    if refresher.busy and not _has(refresher, clock, min_ttl):
+        await refresher.attempt(forced=False)  # joins what is under way
+    await refresher.attend()
+    if not _has(refresher, clock, min_ttl) and _worth_refreshing(refresher, clock, min_ttl):
+        await refresher.attempt(forced=True)
     for _ in range(TRIES):
-        failure = keeper.record.failure
-        if failure is not None and not _has(keeper, clock, timedelta(0)):
-            await _try_again(keeper, clock, failure)
+        failure = refresher.record.failure
+        if failure is not None and not _has(refresher, clock, timedelta(0)):
+            await _try_again(refresher, clock, failure)
 
 
-async def _try_again(keeper: Keeper, clock: Clock, failure: Failure) -> None:
+async def _try_again(refresher: Refresher, clock: Clock, failure: Failure) -> None:
     """An attempt more for whoever waits for a token: what failed may be there again long before its retry is due.
 
     However many ask, a provider is not asked more often than every `retry.first`.
     """
-    wait = failure.at + keeper.retry.first - clock.now()
-    if failure.kind is FailureKind.STORE and keeper.record.tokens is None and wait <= timedelta(0):
-        await keeper.attempt(forced=False)
+    wait = failure.at + refresher.retry.first - clock.now()
+    if failure.kind is FailureKind.STORE and refresher.record.tokens is None and wait <= timedelta(0):
+        await refresher.attempt(forced=False)
     elif failure.kind in {FailureKind.UNREACHABLE, FailureKind.UNTRUSTED} and wait <= PATIENCE:
         await asyncio.sleep(max(0.0, wait.total_seconds()))
-        if keeper.record.failure == failure:
-            await keeper.attempt(forced=True)
+        if refresher.record.failure == failure:
+            await refresher.attempt(forced=True)
     elif failure.kind is FailureKind.THROTTLED and (failure.not_before or failure.at + CALM) <= clock.now():
-        await keeper.attempt(forced=True)
+        await refresher.attempt(forced=True)
 
 
-def _has(keeper: Keeper, clock: Clock, min_ttl: timedelta) -> bool:
-    tokens = keeper.record.tokens
-    if tokens is None or tokens.bound_to != keeper.account.bound_to:
+def _has(refresher: Refresher, clock: Clock, min_ttl: timedelta) -> bool:
+    tokens = refresher.record.tokens
+    if tokens is None or tokens.bound_to != refresher.account.bound_to:
         return False
     left = tokens.valid_for(clock.now())
     return left > timedelta(0) and left >= min_ttl
 
 
-def _worth_refreshing(keeper: Keeper, clock: Clock, min_ttl: timedelta) -> bool:
-    tokens, failure = keeper.record.tokens, keeper.record.failure
-    if tokens is None or not may_refresh(keeper.record, keeper.account.bound_to):
+def _worth_refreshing(refresher: Refresher, clock: Clock, min_ttl: timedelta) -> bool:
+    tokens, failure = refresher.record.tokens, refresher.record.failure
+    if tokens is None or not may_refresh(refresher.record, refresher.account.bound_to):
         return False
     if failure is not None and failure.kind is not FailureKind.STORE:
         return False  # it was just tried, or is being retried: asking more often helps nobody

@@ -9,11 +9,11 @@ from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
 from typing import Any
 
-from tray_app.adapters.claude_code.account import Watched
+from tray_app.adapters.claude_code.account import WatchedAccount
 from tray_app.core.ports import Clock
 from tray_app.core.schedule import health_changes_at
-from tray_app.engine.managed_account import Kept
-from tray_app.engine.system_state import Surroundings
+from tray_app.engine.managed_account import ManagedAccount
+from tray_app.engine.system_state import SystemState
 
 
 class Lookout:
@@ -22,15 +22,15 @@ class Lookout:
     def __init__(
         self,
         clock: Clock,
-        keepers: Callable[[], Iterable[Kept]],
-        surroundings: Surroundings,
+        refreshers: Callable[[], Iterable[ManagedAccount]],
+        system_state: SystemState,
         start: Callable[[Coroutine[Any, Any, None]], None],
-        tell: Callable[[Kept], None],
+        tell: Callable[[ManagedAccount], None],
     ) -> None:
         """`start` begins what is due; `tell` is called with each account that is looked at."""
         self._clock = clock
-        self._keepers = keepers
-        self._surroundings = surroundings
+        self._managed = refreshers
+        self._system_state = system_state
         self._start = start
         self._tell = tell
         self._calm: tuple[datetime, datetime | None] | None = None
@@ -42,7 +42,7 @@ class Lookout:
 
     def look(self) -> datetime | None:
         """Starts what is due and returns the next moment at which something will be."""
-        self._surroundings.notice_clock()
+        self._system_state.notice_clock()
         now = self._clock.now()
         if self._calm is not None:
             since, until = self._calm
@@ -50,18 +50,18 @@ class Lookout:
                 return until
         moments: list[datetime | None] = []
         is_calm = True
-        for keeper in self._keepers():
-            due = keeper.due()
+        for refresher in self._managed():
+            due = refresher.due()
             if due is not None and due <= max(now, self._clock.now()):  # "now" is a moment later
                 is_calm = False
-                if isinstance(keeper, Watched) or self._surroundings.may_ask(keeper.account):
-                    self._start(keeper.attend())
+                if isinstance(refresher, WatchedAccount) or self._system_state.may_ask(refresher.account):
+                    self._start(refresher.attend())
             elif due is not None:
                 moments.append(due)
-            if isinstance(keeper, Watched) or keeper.busy:  # only another look finds out about these
+            if isinstance(refresher, WatchedAccount) or refresher.busy:  # only another look finds out about these
                 is_calm = False
-            moments.append(health_changes_at(keeper.record, now))
-            self._tell(keeper)  # time alone may have changed its health
+            moments.append(health_changes_at(refresher.record, now))
+            self._tell(refresher)  # time alone may have changed its health
         next_moment = min((moment for moment in moments if moment is not None), default=None)
         self._calm = (now, next_moment) if is_calm else None
         return next_moment

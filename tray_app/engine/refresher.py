@@ -18,13 +18,13 @@ from tray_app.core.account import Account, RetryPolicy
 from tray_app.core.errors import StoreUnavailable
 from tray_app.core.failure import Failure, FailureKind, gave_up
 from tray_app.core.health import Health
-from tray_app.core.message import said
-from tray_app.core.ports import Parts, RefreshFailed
+from tray_app.core.message import msg
+from tray_app.core.ports import Dependencies, ProviderError
 from tray_app.core.record import Record
 from tray_app.core.record_json import is_overtaken
 from tray_app.core.schedule import is_from_the_future, may_refresh, refresh_due
 from tray_app.core.tokens import TokenSet, merged, newer
-from tray_app.engine.account_state import Known
+from tray_app.engine.account_state import AccountState
 from tray_app.engine.error_mapping import error_of, no_token
 
 SPREAD = timedelta(seconds=1)
@@ -37,10 +37,12 @@ COMING_BACK = timedelta(seconds=10)
 """How long an ending waits for a network: what a wireless one needs to join another access point."""
 
 
-class Keeper(Known):
+class Refresher(AccountState):
     """Keeps one account fresh. Belongs to the event loop's thread."""
 
-    def __init__(self, account: Account, parts: Parts, retry: RetryPolicy, changed: Callable[[Keeper], None]) -> None:
+    def __init__(
+        self, account: Account, parts: Dependencies, retry: RetryPolicy, changed: Callable[[Refresher], None]
+    ) -> None:
         super().__init__(account, parts, retry, lambda: changed(self))
         self._flight: asyncio.Task[None] | None = None
         self._hurried = False
@@ -85,7 +87,7 @@ class Keeper(Known):
         """
         failure = self.record.failure
         if failure is not None and failure.kind in {FailureKind.UNREACHABLE, FailureKind.UNTRUSTED}:
-            self._become(change.hurried(self.record, self._now() + self._parts.draw() * SPREAD))
+            self._become(change.hurried(self.record, self._now() + self._dependencies.draw() * SPREAD))
         self._hurried = self.busy  # what is under way may fail for want of the network that was there before
 
     async def refresh(self, rejected: Callable[[TokenSet], bool] | None = None) -> None:
@@ -122,24 +124,26 @@ class Keeper(Known):
 
     async def signed_in(self, tokens: TokenSet) -> None:
         """Keeps the tokens of a sign-in. Raises `StoreUnavailable`; the old tokens then remain in force."""
-        async with self._parts.lock.held(self.account.name):
-            await self._parts.store.save(self.account.name, tokens)
-            self._grant = self.notebook.begin(tokens.received_at)
-            self._become(change.signed_in(self.record, tokens, self._parts.draw()))
+        async with self._dependencies.lock.held(self.account.name):
+            await self._dependencies.store.save(self.account.name, tokens)
+            self._grant = self.notes.begin(tokens.received_at)
+            self._become(change.signed_in(self.record, tokens, self._dependencies.draw()))
 
     async def sign_out(self) -> str | None:
         """Revokes at the provider where it can, then erases. Says in words what could not be revoked."""
-        async with self._parts.lock.held(self.account.name):  # an open refresh ends first: its tokens are the newest
+        async with self._dependencies.lock.held(
+            self.account.name
+        ):  # an open refresh ends first: its tokens are the newest
             unrevoked: str | None = "there was nothing to revoke"
             try:
-                tokens = newer(self.record.tokens, await self._parts.store.load(self.account.name))
+                tokens = newer(self.record.tokens, await self._dependencies.store.load(self.account.name))
             except StoreUnavailable:
                 tokens = self.record.tokens
             if tokens is not None:  # where they belong elsewhere, the provider's answer says so and nothing is sent
-                unrevoked = await self._parts.provider.revoke(self.account, tokens)
-            is_elsewhere = self._parts.lock.is_claimed(self.account.name)
-            await self._parts.store.erase(self.account.name)
-            self._grant = self.notebook.end(self._now(), tell=is_elsewhere)
+                unrevoked = await self._dependencies.provider.revoke(self.account, tokens)
+            is_elsewhere = self._dependencies.lock.is_claimed(self.account.name)
+            await self._dependencies.store.erase(self.account.name)
+            self._grant = self.notes.end(self._now(), tell=is_elsewhere)
             self._become(change.signed_out(self.record), note=False)
         if is_elsewhere:
             return "another process of Lamplighter has newer tokens, and gives them up when it looks again"
@@ -162,7 +166,7 @@ class Keeper(Known):
                 break
             await asyncio.sleep(SPREAD.total_seconds())
         if self.record.unsaved:
-            async with self._parts.lock.held(self.account.name):
+            async with self._dependencies.lock.held(self.account.name):
                 await self._save_again()
         if self.record.unsaved:
             LOG.error("%s: the newest tokens could not be stored and end with this process", self.account.name)
@@ -173,7 +177,7 @@ class Keeper(Known):
 
     async def _attempt(self, *, forced: bool) -> None:
         try:
-            async with self._parts.lock.held(self.account.name):
+            async with self._dependencies.lock.held(self.account.name):
                 await self._attempt_alone(forced=forced)
         except StoreUnavailable as error:  # no lock can be had: a full disk, a folder of another user
             self._store_failed(self.record, error)
@@ -184,9 +188,9 @@ class Keeper(Known):
 
     async def _attempt_alone(self, *, forced: bool) -> None:
         seen, name = self.record, self.account.name
-        if self._parts.lock.is_claimed(name):  # then the store has older ones by definition, and is not asked
-            what = said("{name}: another process has newer tokens, which the store refuses", name=name)
-            held = StoreUnavailable(what, said("They are written again"))
+        if self._dependencies.lock.is_claimed(name):  # then the store has older ones by definition, and is not asked
+            what = msg("{name}: another process has newer tokens, which the store refuses", name=name)
+            held = StoreUnavailable(what, msg("They are written again"))
             self._store_failed(seen, held, unsaved=seen.unsaved)
             self._not_before = self.record.retry_at  # or what is due would be tried again at once
             return
@@ -203,11 +207,11 @@ class Keeper(Known):
         adopted = seen.tokens is not None and (heard or mine.tokens != seen.tokens)  # another process was quicker
         if not self._is_due(mine) and (adopted or not forced):
             return
-        facts = self.notebook.facts()
+        facts = self.notes.facts()
         if unread is not None and (
             is_overtaken(seen, facts)
             or self._is_over(facts)
-            or (mine.tokens != self._lost and not self._parts.lock.lead())
+            or (mine.tokens != self._lost and not self._dependencies.lock.lead())
         ):  # only the store has what may be sent, or who will live longer than this process sends it
             self._store_failed(mine, unread)
             self._not_before = self.record.retry_at
@@ -226,23 +230,23 @@ class Keeper(Known):
 
     async def _ask_provider(self, tokens: TokenSet) -> None:
         account = self.account  # the configuration may change it meanwhile; the answer belongs to whom it came from
-        interrupted = self.notebook.note(self.record, refreshing=tokens)
+        interrupted = self.notes.note(self.record, refreshing=tokens)
         try:
-            answer = await self._parts.provider.refresh(account, tokens)
-        except RefreshFailed as error:
+            answer = await self._dependencies.provider.refresh(account, tokens)
+        except ProviderError as error:
             lost = error.answer_lost or gave_up(error.failure, self.record.failure)
             first = self._lost != tokens and not interrupted
             self._lost = tokens if lost else self._lost
             await self._failed(error.failure, tokens, interrupted=interrupted, lost=lost, anew=lost and first)
             if (error.answer_lost or interrupted) and self.record.tokens == tokens:
-                self.notebook.note(self.record, refreshing=tokens)  # what was lost may have been the new refresh token
+                self.notes.note(self.record, refreshing=tokens)  # what was lost may have been the new refresh token
             elif error.failure.kind is FailureKind.STORE:
-                self.notebook.forget("refreshing")  # without the client's secret nothing was sent
+                self.notes.forget("refreshing")  # without the client's secret nothing was sent
             return
         fresh = merged(tokens, answer, requested_scopes=account.scopes, bound_to=tokens.bound_to)
-        refreshed = change.refreshed(self.record, fresh, self._now(), self._parts.draw())
+        refreshed = change.refreshed(self.record, fresh, self._now(), self._dependencies.draw())
         try:
-            await self._parts.store.save(self.account.name, fresh)
+            await self._dependencies.store.save(self.account.name, fresh)
         except StoreUnavailable as error:
             self._store_failed(refreshed, error, unsaved=True)
             return
@@ -255,19 +259,19 @@ class Keeper(Known):
         """
         if failure.kind is FailureKind.REFUSED:
             try:
-                stored = await self._parts.store.load(self.account.name)
+                stored = await self._dependencies.store.load(self.account.name)
             except StoreUnavailable as error:  # there may be newer ones: what cannot be read is not erased
                 self._store_failed(self.record, error)
                 self._not_before = self.record.retry_at
                 return
             if stored is not None and stored.refresh_token != tokens.refresh_token:  # someone was quicker
-                self._become(change.refreshed(self.record, stored, self._now(), self._parts.draw()))
+                self._become(change.refreshed(self.record, stored, self._now(), self._dependencies.draw()))
                 return
             if interrupted:
                 failure = replace(
                     failure,
                     kind=FailureKind.INTERRUPTED,
-                    message=said(
+                    message=msg(
                         "{failure}; an earlier refresh was cut off, and its new token was lost", failure=failure.message
                     ),
                 )
@@ -275,12 +279,12 @@ class Keeper(Known):
         retry_at = self._retry_at(before, failure)
         if lost and retry_at is not None and (self._soon_at is None or abs(failure.at - self._soon_at) > FORGIVEN):
             self._soon_at = failure.at
-            retry_at = min(retry_at, failure.at + self.retry.first * (1 + self._parts.draw()))
+            retry_at = min(retry_at, failure.at + self.retry.first * (1 + self._dependencies.draw()))
         record = change.failed(before, failure, retry_at)
         self._become(record)  # noted before they are erased: a death in between must not look like a sign-out
         if record.tokens is None:
             try:
-                await self._parts.store.erase(self.account.name)
+                await self._dependencies.store.erase(self.account.name)
             except StoreUnavailable as error:
                 LOG.warning("%s: the refused tokens could not be erased: %s", self.account.name, error.what)
 

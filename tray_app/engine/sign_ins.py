@@ -10,8 +10,8 @@ from typing import Protocol
 from tray_app.base.log import LOG
 from tray_app.core.account import Account
 from tray_app.core.errors import LamplighterError, SignInFailed
-from tray_app.core.message import said
-from tray_app.core.ports import Browser, Flow, Invitation, RefreshFailed
+from tray_app.core.message import msg
+from tray_app.core.ports import Browser, Flow, ProviderError, SignInPrompt
 from tray_app.core.tokens import TokenSet
 from tray_app.engine.error_mapping import error_of
 from tray_app.engine.events import Event, Events
@@ -21,7 +21,7 @@ class OpenSignIn(Protocol):
     """One sign-in that waits for the person's answer (`browser_flow` and `device_flow` in `adapters/oauth`)."""
 
     @property
-    def invitation(self) -> Invitation:
+    def prompt(self) -> SignInPrompt:
         """What the person needs; its address is empty where another program opens the browser."""
 
     async def run(self, keep: Keep, /) -> object:
@@ -63,7 +63,7 @@ class SignIns:
 
     async def begin(
         self, account: Account, store: Ready, keep: Keep, browser: Browser | None, flow: Flow = "browser"
-    ) -> Invitation:
+    ) -> SignInPrompt:
         """Starts the sign-in, opens `browser` if one is given, and returns what the person needs.
 
         Without a store the sign-in stops here, before anything opens. How it ends comes as an event. Raises
@@ -74,12 +74,12 @@ class SignIns:
 
     async def _begin(
         self, account: Account, store: Ready, keep: Keep, browser: Browser | None, flow: Flow
-    ) -> Invitation:
+    ) -> SignInPrompt:
         await self.cancel(account.name)
         try:
             await store.check()
             signing_in = await self._prepared(account, flow)
-        except RefreshFailed as failed:
+        except ProviderError as failed:
             error = error_of(account.name, failed.failure, None)
             self._tell(account.name, "failed", str(error), error.name)
             raise error from failed
@@ -89,23 +89,23 @@ class SignIns:
         task = asyncio.create_task(self._run(account.name, signing_in, keep), name=f"sign-in {account.name}")
         task.add_done_callback(_told)
         self._open[account.name] = signing_in, task
-        invitation = signing_in.invitation
-        where = "waiting for the code to be entered" if invitation.user_code else "waiting for the browser"
+        prompt = signing_in.prompt
+        where = "waiting for the code to be entered" if prompt.user_code else "waiting for the browser"
         self._tell(account.name, "started", where)
-        if browser is not None and invitation.url:
+        if browser is not None and prompt.url:
             # Not waited for: a launcher takes a second to say that it has found none.
-            opening = asyncio.create_task(self._open_browser(account.name, browser, invitation.url))
+            opening = asyncio.create_task(self._open_browser(account.name, browser, prompt.url))
             self._opening.add(opening)
             opening.add_done_callback(self._opening.discard)
-        return invitation
+        return prompt
 
     def under_way(self, name: str) -> asyncio.Task[None]:
         """The account's open sign-in; raises as it ends. Who awaits it shields it."""
         return self._open[name][1]
 
-    def invitation(self, name: str) -> Invitation | None:
+    def prompt(self, name: str) -> SignInPrompt | None:
         """What the person needs for the account's open sign-in; None where none is open."""
-        return self._open[name][0].invitation if name in self._open else None
+        return self._open[name][0].prompt if name in self._open else None
 
     def answer(self, name: str, text: str, *, bare: bool) -> None:
         """Hands what a person has pasted to the account's open sign-in, which goes on where it is none of its own.
@@ -113,9 +113,9 @@ class SignIns:
         Raises `SignInFailed`.
         """
         if name not in self._open:
-            raise SignInFailed(said("{name}: no sign-in waits for an answer", name=name))
+            raise SignInFailed(msg("{name}: no sign-in waits for an answer", name=name))
         if not self._open[name][0].answer(text, bare=bare):
-            raise SignInFailed(said("{name}: what was pasted is no answer to this sign-in", name=name))
+            raise SignInFailed(msg("{name}: what was pasted is no answer to this sign-in", name=name))
 
     async def cancel(self, name: str) -> None:
         """Ends the account's open sign-in, if there is one."""
@@ -133,7 +133,7 @@ class SignIns:
         signing_in = await self._prepare(account, flow)
         if self._closed:
             await signing_in.close()
-            raise SignInFailed(said("{name}: the applet ended before the sign-in began", name=account.name))
+            raise SignInFailed(msg("{name}: the applet ended before the sign-in began", name=account.name))
         return signing_in
 
     async def _open_browser(self, name: str, browser: Browser, url: str) -> None:

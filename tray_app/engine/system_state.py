@@ -16,7 +16,7 @@ from tray_app.base.log import LOG
 from tray_app.core.account import Account
 from tray_app.core.ports import AnchoredClock, Clock
 from tray_app.core.urls import is_loopback
-from tray_app.engine.refresher import Keeper
+from tray_app.engine.refresher import Refresher
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 STEP: Final = timedelta(seconds=1)
@@ -27,13 +27,13 @@ NETWORK_COMES: Final = 15.0
 """The same for the network after a sleep: there may be none that anybody tells of."""
 
 
-class Surroundings:
+class SystemState:
     """What surrounds the accounts. Belongs to the event loop's thread."""
 
-    def __init__(self, clock: Clock, keepers: Callable[[], Iterable[Keeper]], look: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, refreshers: Callable[[], Iterable[Refresher]], look: Callable[[], None]) -> None:
         """`look` looks after every account, since something has changed."""
         self._clock = clock if isinstance(clock, AnchoredClock) else None  # asked once: it is slow to ask
-        self._keepers = keepers
+        self._managed = refreshers
         self._look = look
         self._holding: asyncio.TimerHandle | None = None
         self._falls_asleep = False
@@ -55,7 +55,7 @@ class Surroundings:
             case "suspend":
                 self._hold(SLEEP_BEGINS)
                 self._falls_asleep = True
-                await asyncio.gather(*(keeper.settle() for keeper in self._keepers()))
+                await asyncio.gather(*(refresher.settle() for refresher in self._managed()))
             case "resume":
                 self._hold(NETWORK_COMES)
                 self.notice_clock()
@@ -64,8 +64,8 @@ class Surroundings:
                 self.notice_clock()
                 if kind == "network":
                     self.close()
-                for keeper in self._keepers():
-                    keeper.hurry()
+                for refresher in self._managed():
+                    refresher.hurry()
                 self._look()
 
     def notice_clock(self) -> None:
@@ -78,8 +78,8 @@ class Surroundings:
             self._apart = before  # what is little now may add up
         elif ahead < timedelta(0):
             LOG.warning("the clock has gone back by %d s", -ahead.total_seconds())
-            for keeper in self._keepers():
-                keeper.set_back(-ahead)
+            for refresher in self._managed():
+                refresher.set_back(-ahead)
         else:
             LOG.info("the clock has gone ahead by %d s", ahead.total_seconds())
 

@@ -10,7 +10,7 @@ from tray_app.core.account import DEFAULT_REDIRECT_URI, Configuration
 from tray_app.core.claude_code import PROGRAM
 from tray_app.core.claude_code import PROVIDER as CLAUDE_CODE
 from tray_app.core.errors import LamplighterError, Misconfigured
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.core.tokens import Secret
 from tray_app.engine.engine import Engine
 
@@ -52,7 +52,7 @@ async def add(engine: Engine, path: Path, wanted: dict[str, str]) -> None:
     )
     values: dict[str, Any] = {key: wanted[key] for key in KEYS if wanted.get(key)}
     if not values.keys() & {"provider", "issuer", "resource"}:
-        raise Misconfigured(said("Nothing says where to sign in"))
+        raise Misconfigured(msg("Nothing says where to sign in"))
     draft = await asyncio.to_thread(with_account, path, name, values)
     scopes = await asyncio.to_thread(_scopes, draft.account)
     if scopes:
@@ -64,8 +64,8 @@ async def add(engine: Engine, path: Path, wanted: dict[str, str]) -> None:
             while name not in engine.configuration.accounts:
                 await queue.get()
     except TimeoutError as error:
-        what = said("{name} is in the configuration, but was not taken up", name=name)
-        raise LamplighterError(what, said("The log tells more")) from error
+        what = msg("{name} is in the configuration, but was not taken up", name=name)
+        raise LamplighterError(what, msg("The log tells more")) from error
     finally:
         engine.events.unsubscribe(queue)
     if secret := wanted.get("client_secret"):

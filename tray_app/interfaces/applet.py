@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tray_app.adapters.config import parser as config
 from tray_app.adapters.store.history_file import History
 from tray_app.base.log import LOG
-from tray_app.bootstrap import World, build_engine
+from tray_app.bootstrap import Environment, build_engine
 from tray_app.core.account import Configuration
 from tray_app.core.errors import LamplighterError, Misconfigured, UnknownAccount
 from tray_app.core.health import Health
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.core.ports import Browser, Notifier, Quiet
 from tray_app.engine.events import Event
 from tray_app.interfaces.notifications.incidents import Incidents, NeverQuiet
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tray_app.interfaces.agent.server import Agent
 
 
-class Face(Protocol):
+class Presenter(Protocol):
     """What of an applet is seen: the tray, or nothing."""
 
     def update(self, applet: Applet) -> None:
@@ -43,10 +43,10 @@ class Applet:
 
     def __init__(
         self,
-        world: World,
+        world: Environment,
         browser: Browser,
         notifier: Notifier,
-        face: Face | None = None,
+        face: Presenter | None = None,
         *,
         quiet: Quiet | None = None,
         may_be_broken: bool = False,
@@ -76,8 +76,8 @@ class Applet:
             quiet or NeverQuiet(),
             world.clock,
             sign_in=self.sign_in,
-            later_until=lambda name: self.engine.keeper(name).notebook.later_until,
-            set_later=lambda name, until: self.engine.keeper(name).notebook.put_off(until),
+            later_until=lambda name: self.engine.account(name).notes.later_until,
+            set_later=lambda name, until: self.engine.account(name).notes.put_off(until),
             call_later=self._loop.call_later,
         )
         self._notifier = notifier
@@ -90,11 +90,11 @@ class Applet:
 
     async def run(self, started: Callable[[], None] = lambda: None) -> None:
         """Runs until `end`. Raises `LamplighterError` where the socket cannot be had."""
-        from tray_app.base.file_watcher import ConfigWatch
+        from tray_app.base.file_watcher import FileWatcher
         from tray_app.interfaces.agent.server import Agent
 
         agent = Agent(self.engine, self.browser, self.end, self.present)
-        watch = ConfigWatch(self.world.places.config_file, lambda: self._start(self._reload))
+        watch = FileWatcher(self.world.places.config_file, lambda: self._start(self._reload))
         agent.bind(self.world.places.socket)
         self.history.begin()
         self._agent = agent
@@ -156,7 +156,7 @@ class Applet:
     def _happened(self, event: Event) -> None:
         name = str(event.facts.get("account") or event.facts.get("name"))
         if event.kind == "health":
-            reason = (event.facts["last_error"] or {}).get("message", said("The sign-in has ended"))
+            reason = (event.facts["last_error"] or {}).get("message", msg("The sign-in has ended"))
             self.incidents.health_changed(name, Health(event.facts["health"]), reason)
         elif event.kind == "gone":
             self.incidents.forget(name)
@@ -164,7 +164,7 @@ class Applet:
             self.incidents.sign_in_ended(name)
         if event.kind != "gone":
             with suppress(UnknownAccount):  # a sign-in may begin in the moment in which its account goes
-                notice(self, self.engine.keeper(name), event, self.world.clock.now())
+                notice(self, self.engine.account(name), event, self.world.clock.now())
         if self._update is None:  # several events of one moment are one update
             self._update = self._loop.call_later(0.01, self._show)
 
@@ -187,7 +187,7 @@ class Applet:
             except Misconfigured as error:
                 if self.engine.configuration_error != str(error):
                     self.engine.tell_configuration_error(error)
-                    self.tell("configuration", said("The configuration has a mistake"), error.sentence)
+                    self.tell("configuration", msg("The configuration has a mistake"), error.sentence)
             else:
                 await self.incidents.untell("configuration")
                 if configuration != self.engine.configuration or self.engine.configuration_error:
@@ -199,7 +199,7 @@ class Applet:
             try:
                 await act()
             except LamplighterError as error:
-                await self.incidents.tell("problem", said("That did not work"), error.sentence)
+                await self.incidents.tell("problem", msg("That did not work"), error.sentence)
 
         task = asyncio.create_task(guarded())
         self._tasks.add(task)

@@ -20,15 +20,15 @@ from tray_app.core.claude_code import PROVIDER, Reading, health_at, health_chang
 from tray_app.core.errors import Misconfigured
 from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.health import Health
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.core.ports import Clock, Facts
 from tray_app.core.record import Record
 from tray_app.core.status import AccountStatus
 from tray_app.core.tokens import TokenSet
-from tray_app.engine.notebook import Notebook
+from tray_app.engine.account_notes import AccountNotes
 
 if TYPE_CHECKING:
-    from tray_app.base.file_watcher import ConfigWatch
+    from tray_app.base.file_watcher import FileWatcher
 
 
 def is_watched(account: Account) -> bool:
@@ -36,12 +36,12 @@ def is_watched(account: Account) -> bool:
     return account.provider == PROVIDER
 
 
-class Watched:
+class WatchedAccount:
     """One watched account. Belongs to the event loop's thread."""
 
-    def __init__(self, account: Account, facts: Facts, clock: Clock, changed: Callable[[Watched], None]) -> None:
+    def __init__(self, account: Account, facts: Facts, clock: Clock, changed: Callable[[WatchedAccount], None]) -> None:
         self.account = account
-        self.notebook = Notebook(account.name, facts)
+        self.notes = AccountNotes(account.name, facts)
         self.record = Record()
         """Always empty: there are no tokens here."""
         self._clock = clock
@@ -50,7 +50,7 @@ class Watched:
         self._trouble: Failure | None = None
         self._stamp: Stamp = None
         self._looked_at = clock.now()
-        self._watch: ConfigWatch | None = None
+        self._watch: FileWatcher | None = None
         self._told: Health | None = None
 
     # -- what is known
@@ -120,31 +120,31 @@ class Watched:
 
     async def refresh(self, _rejected: object = None) -> None:
         """Raises `Misconfigured`: that is Claude Code's own affair."""
-        what = said("{name}: Claude Code renews its own token", name=self.account.name)
-        raise Misconfigured(what, said("There is nothing to do"))
+        what = msg("{name}: Claude Code renews its own token", name=self.account.name)
+        raise Misconfigured(what, msg("There is nothing to do"))
 
     async def sign_out(self) -> str | None:
         """Raises `Misconfigured`: that is Claude Code's own affair."""
         raise Misconfigured(
-            said("{name}: Claude Code keeps its own sign-in, which Lamplighter only watches", name=self.account.name),
-            said("Sign out there: {command}", command="claude auth logout"),
+            msg("{name}: Claude Code keeps its own sign-in, which Lamplighter only watches", name=self.account.name),
+            msg("Sign out there: {command}", command="claude auth logout"),
         )
 
     def hands_out_none(self) -> Misconfigured:
         """What whoever asks for a token is told."""
         return Misconfigured(
-            said("{name}: Claude Code keeps its own tokens, and Lamplighter hands none out", name=self.account.name),
-            said("Use an account of your own"),
+            msg("{name}: Claude Code keeps its own tokens, and Lamplighter hands none out", name=self.account.name),
+            msg("Use an account of your own"),
         )
 
     # -- looking
 
     def _watch_file(self) -> None:
-        from tray_app.base.file_watcher import ConfigWatch
+        from tray_app.base.file_watcher import FileWatcher
 
         if self._watch is not None:
             self._watch.close()
-        self._watch = ConfigWatch(credentials_file(self.account), self._look)
+        self._watch = FileWatcher(credentials_file(self.account), self._look)
         self._watch.start(asyncio.get_running_loop())
 
     def _look(self) -> None:
@@ -159,11 +159,11 @@ class Watched:
         except OSError as error:
             self._trouble = Failure(
                 FailureKind.STORE,
-                said("{path} cannot be read ({reason})", path=path, reason=error.strerror),
+                msg("{path} cannot be read ({reason})", path=path, reason=error.strerror),
                 self._looked_at,
             )
         if self._reading is None and self._trouble is None and sys.platform == "darwin":
-            message = said("Claude Code keeps its sign-in in the keychain here, which Lamplighter does not read")
+            message = msg("Claude Code keeps its sign-in in the keychain here, which Lamplighter does not read")
             self._trouble = Failure(FailureKind.MISCONFIGURED, message, self._looked_at)
         after = self.status()
         if after.health is not self._told:

@@ -9,7 +9,7 @@ from tray_app.adapters.claude_code.credentials_file import folder_of
 from tray_app.core.account import Account
 from tray_app.core.claude_code import PROGRAM, SIGN_IN
 from tray_app.core.errors import LamplighterError, Misconfigured
-from tray_app.core.message import said
+from tray_app.core.message import msg
 
 
 def command_of(account: Account, words: Sequence[str] = SIGN_IN) -> list[str]:
@@ -19,9 +19,7 @@ def command_of(account: Account, words: Sequence[str] = SIGN_IN) -> list[str]:
     program = find_program(account.command or PROGRAM)
     if program is None:
         raise Misconfigured(
-            said(
-                "{name}: the program `{program}` was not found", name=account.name, program=account.command or PROGRAM
-            ),
+            msg("{name}: the program `{program}` was not found", name=account.name, program=account.command or PROGRAM),
             name_it(account),
         )
     return [program, *words]
@@ -34,8 +32,8 @@ async def in_terminal(account: Account) -> None:
     argv = terminal_for(command_of(account))
     if argv is None:
         raise LamplighterError(
-            said("{name}: no terminal was found here", name=account.name),
-            said("Run in one: {command}", command="claude auth login"),
+            msg("{name}: no terminal was found here", name=account.name),
+            msg("Run in one: {command}", command="claude auth login"),
         )
     await asyncio.to_thread(start_and_forget, argv, environment_of(account))
 
@@ -47,6 +45,6 @@ def environment_of(account: Account) -> dict[str, str]:
 
 def name_it(account: Account) -> str:
     """The remedy where it was not found."""
-    return said(
+    return msg(
         "Install Claude Code, or name the program in the configuration of {name} with `command`", name=account.name
     )

@@ -18,8 +18,8 @@ from tray_app.adapters.claude_code.credentials_file import credentials_file, rea
 from tray_app.core.account import Account
 from tray_app.core.claude_code import Reading, is_new_sign_in
 from tray_app.core.errors import Misconfigured, NoNewDate, SignInFailed
-from tray_app.core.message import said
-from tray_app.core.ports import Clock, Invitation
+from tray_app.core.message import msg
+from tray_app.core.ports import Clock, SignInPrompt
 
 PATIENCE: Final = 300.0
 """Seconds for a sign-in, as with every other."""
@@ -32,7 +32,7 @@ Start = Callable[[Sequence[str], dict[str, str]], subprocess.Popen[bytes]]
 class ClaudeSignIn:
     """One run of `claude auth login`. Starts nothing before `run`."""
 
-    invitation = Invitation("")
+    prompt = SignInPrompt("")
     """No address is known: the program opens the browser itself."""
 
     def __init__(self, account: Account, argv: list[str], clock: Clock, start: Start | None = None) -> None:
@@ -53,19 +53,19 @@ class ClaudeSignIn:
 
         Raises `NoNewDate` where the program has ended, or `PATIENCE` has, and the file has none.
         """
-        from tray_app.base.file_watcher import ConfigWatch
+        from tray_app.base.file_watcher import FileWatcher
         from tray_app.base.processes import start_detached
 
         path = credentials_file(self._account)
         before = self._read()
-        watch = ConfigWatch(path, self._news.set)
+        watch = FileWatcher(path, self._news.set)
         watch.start(asyncio.get_running_loop())
         try:
             try:
                 start = self._start or start_detached
                 program = await asyncio.to_thread(start, self._argv, environment_of(self._account))
             except OSError as error:
-                what = said(
+                what = msg(
                     "{name}: {program} could not be started ({reason})",
                     name=self._account.name,
                     program=self._argv[0],
@@ -91,20 +91,20 @@ class ClaudeSignIn:
         deadline, has_ended = now() + PATIENCE, False
         while not self._has_new(before):
             if self._is_closed:
-                raise SignInFailed(said("{name}: the sign-in was given up", name=self._account.name))
+                raise SignInFailed(msg("{name}: the sign-in was given up", name=self._account.name))
             if program.returncode is not None and not has_ended:
                 deadline, has_ended = now() + GRACE, True
             try:
                 async with asyncio.timeout_at(deadline):
                     await self._news.wait()
             except TimeoutError as error:
-                why = said("has ended") if has_ended else said("has not ended yet")
-                what = said(
+                why = msg("has ended") if has_ended else msg("has not ended yet")
+                what = msg(
                     "{name}: `claude auth login` {why}, and there is no new sign-in of Claude Code",
                     name=self._account.name,
                     why=why,
                 )
-                raise NoNewDate(what, said("Run it in a terminal: {command}", command="claude auth login")) from error
+                raise NoNewDate(what, msg("Run it in a terminal: {command}", command="claude auth login")) from error
             self._news.clear()
 
     def _has_new(self, before: Reading | None) -> bool:

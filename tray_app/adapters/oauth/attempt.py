@@ -11,10 +11,10 @@ from tray_app.adapters.oauth.client_auth import Client
 from tray_app.core.account import Account
 from tray_app.core.errors import LamplighterError, Misconfigured, SignInFailed, StoreUnavailable, Unavailable
 from tray_app.core.failure import Failure, FailureKind
-from tray_app.core.message import joined, said
+from tray_app.core.message import joined, msg
 from tray_app.core.tokens import TokenAnswer, TokenSet, merged
 
-SEE_CONFIGURATION = said("See the configuration: {command}", command="lamplighter config check")
+SEE_CONFIGURATION = msg("See the configuration: {command}", command="lamplighter config check")
 
 
 class Attempt:
@@ -84,4 +84,4 @@ def error_of(account: Account, failure: Failure) -> LamplighterError:
 
 def again(account: Account) -> str:
     """What helps where a sign-in did not go well."""
-    return said("Sign in again: {command}", command=f"lamplighter login {account.name}")
+    return msg("Sign in again: {command}", command=f"lamplighter login {account.name}")

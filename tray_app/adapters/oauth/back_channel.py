@@ -8,10 +8,10 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from tray_app.adapters.oauth.client_auth import Client, host_of
-from tray_app.adapters.oauth.http_client import Transport
+from tray_app.adapters.oauth.http_client import HttpClient
 from tray_app.adapters.oauth.token_response import token_answer
 from tray_app.core.failure import Answer, Failure, classify, error_code, members
-from tray_app.core.ports import Clock, RefreshFailed
+from tray_app.core.ports import Clock, ProviderError
 from tray_app.core.tokens import Secret, TokenAnswer
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -23,7 +23,7 @@ class BackChannel:
     secrets in it, which no message repeats. Raises `RefreshFailed`.
     """
 
-    def __init__(self, transport: Transport, clock: Clock) -> None:
+    def __init__(self, transport: HttpClient, clock: Clock) -> None:
         self._transport = transport
         self._clock = clock
 
@@ -34,7 +34,7 @@ class BackChannel:
         answer = await self.ask(client, client.endpoints.token, body, is_json=is_json)
         tokens = token_answer(answer, requested_at)
         if tokens is None:
-            raise RefreshFailed(self.meaning(client, client.endpoints.token, answer, *sent))
+            raise ProviderError(self.meaning(client, client.endpoints.token, answer, *sent))
         if tokens.lifetime is None:  # a stated life of 0 is one
             tokens = replace(tokens, lifetime=quirks.assumed_lifetime)
         return tokens, members(answer).get("id_token")

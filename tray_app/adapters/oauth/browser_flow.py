@@ -20,9 +20,9 @@ from tray_app.adapters.oauth.web_client import import_oauthlib
 from tray_app.core.account import Account
 from tray_app.core.errors import LamplighterError, Misconfigured, Unavailable
 from tray_app.core.failure import CONFIGURATION, plain
-from tray_app.core.message import joined, said
+from tray_app.core.message import joined, msg
 from tray_app.core.phrasing import span
-from tray_app.core.ports import Invitation, RefreshFailed
+from tray_app.core.ports import ProviderError, SignInPrompt
 from tray_app.core.tokens import Secret, TokenAnswer, TokenSet
 from tray_app.core.urls import check_redirect_uri
 
@@ -33,7 +33,7 @@ PATIENCE = timedelta(minutes=5)
 class SignIn:
     """A sign-in that is prepared: its listener is bound, its URL is ready for a browser. Run it once, or close it."""
 
-    invitation: Invitation
+    prompt: SignInPrompt
 
     def __init__(
         self, *, client: Client, provider: OAuthProvider, listener: Listener, state: str, patience: timedelta
@@ -76,7 +76,7 @@ class SignIn:
 
         Waits for the browser's answer, exchanges its code once, and says "Signed in" only after `keep`.
         """
-        page = pages.failed(self._account.name, said("the sign-in was interrupted"))
+        page = pages.failed(self._account.name, msg("the sign-in was interrupted"))
         try:
             tokens = await self._attempt.tokens(self._obtain(), self._client)
             await keep(tokens)
@@ -98,7 +98,7 @@ class SignIn:
         callback = pasted_answer(text, self._state, bare=bare)
         return callback is not None and self._listener.take(callback)
 
-    async def close(self, why: str = said("the sign-in was cancelled")) -> None:
+    async def close(self, why: str = msg("the sign-in was cancelled")) -> None:
         """Ends it: `run` raises `SignInFailed` with `why`. Returns when the port is free again."""
         if not await self._attempt.call_off(why):
             await self._listener.close(b"")
@@ -108,7 +108,7 @@ class SignIn:
             async with asyncio.timeout(self._patience.total_seconds()):
                 callback = await self._listener.callback()
         except TimeoutError:
-            late = said("nobody finished the sign-in in the browser within {time}", time=span(self._patience))
+            late = msg("nobody finished the sign-in in the browser within {time}", time=span(self._patience))
             raise failed(self._account, late) from None
         self._check_issuer(callback)
         if callback.code is None:
@@ -123,9 +123,9 @@ class SignIn:
                 nonce=self._nonce,
             )
         except AnswerLost as error:
-            lost = said("{failure}, and the code that it was sent is good only once", failure=error.failure.message)
+            lost = msg("{failure}, and the code that it was sent is good only once", failure=error.failure.message)
             raise failed(self._account, lost) from error
-        except RefreshFailed as error:
+        except ProviderError as error:
             raise error_of(self._account, error.failure) from error
 
     def _check_issuer(self, callback: Callback) -> None:
@@ -136,7 +136,7 @@ class SignIn:
         issuer = self._client.endpoints.issuer
         missing = callback.iss is None and callback.is_whole and self._client.endpoints.iss_in_response
         if missing or (callback.iss is not None and issuer is not None and callback.iss != issuer):
-            raise failed(self._account, said("the browser's answer is not from the issuer that was asked (iss)"))
+            raise failed(self._account, msg("the browser's answer is not from the issuer that was asked (iss)"))
 
     def _refusal(self, callback: Callback) -> LamplighterError:
         """What the `error` of an authorization response means (RFC 6749, 4.1.2.1). Its text is a stranger's."""
@@ -145,14 +145,14 @@ class SignIn:
         account, host = self._account, urlsplit(self._client.endpoints.authorization).hostname
         if code == "access_denied":
             self._is_declined = True
-            return failed(account, said("the sign-in was declined ({reason})", reason=reason))
+            return failed(account, msg("the sign-in was declined ({reason})", reason=reason))
         if code in CONFIGURATION or code == "unsupported_response_type":
-            refused = said("{host} refuses the configuration ({reason})", host=host, reason=reason)
+            refused = msg("{host} refuses the configuration ({reason})", host=host, reason=reason)
             return Misconfigured(joined(": ", (account.name, refused)), SEE_CONFIGURATION)
         if code in {"server_error", "temporarily_unavailable"}:
-            what = said("{host} cannot help now ({reason})", host=host, reason=reason)
+            what = msg("{host} cannot help now ({reason})", host=host, reason=reason)
             return Unavailable(joined(": ", (account.name, what)), again(account))
-        return failed(account, said("{host} ended the sign-in ({reason})", host=host, reason=reason))
+        return failed(account, msg("{host} ended the sign-in ({reason})", host=host, reason=reason))
 
     async def _invite(self) -> None:
         """Makes the URL for the browser; where the server offers it, its parameters are pushed before (RFC 9126)."""
@@ -162,12 +162,12 @@ class SignIn:
         if self._client.endpoints.pushed_authorization is not None:
             request_uri = await self._pushed(parameters)  # which may make another client of us
             parameters = [("client_id", self._client.id), ("request_uri", request_uri)]
-        self.invitation = Invitation(add_params_to_uri(self._client.endpoints.authorization, parameters))
+        self.prompt = SignInPrompt(add_params_to_uri(self._client.endpoints.authorization, parameters))
 
     async def _pushed(self, parameters: list[tuple[str, str]]) -> str:
         try:
             return await self._provider.push(self._client, parameters)
-        except RefreshFailed as error:
+        except ProviderError as error:
             if not self._client.registered or error.failure.code not in UNKNOWN:
                 raise
         self._client = await self._provider.client_for(self._account, self._listener.redirect_uri)  # a new one
@@ -202,8 +202,8 @@ async def _check_configuration(account: Account, provider: OAuthProvider) -> Non
         what = joined(": ", (account.name, joined(" ", ("redirect_uri", reason))))
         raise Misconfigured(what, SEE_CONFIGURATION)
     if account.quirks.needs_client_secret and await provider.client_secret(account) is None:
-        what = said("{name}: this provider demands the client secret of your app", name=account.name)
-        raise Misconfigured(what, said("Store it: lamplighter secret set {name}", name=account.name))
+        what = msg("{name}: this provider demands the client secret of your app", name=account.name)
+        raise Misconfigured(what, msg("Store it: lamplighter secret set {name}", name=account.name))
 
 
 async def _listening(account: Account, provider: OAuthProvider, state: str, *, must_listen: bool) -> Listener:
@@ -220,8 +220,8 @@ async def _listening(account: Account, provider: OAuthProvider, state: str, *, m
 
 def _taken(account: Account) -> Unavailable:
     port = urlsplit(account.redirect_uri).port
-    reason = said("port {port} is taken by another program", port=port) if port else said("no loopback port can be had")
+    reason = msg("port {port} is taken by another program", port=port) if port else msg("no loopback port can be had")
     return Unavailable(
-        said("{name}: {reason}, so the browser could not bring the sign-in back", name=account.name, reason=reason),
-        said("End that program, or name another port in redirect_uri"),
+        msg("{name}: {reason}, so the browser could not bring the sign-in back", name=account.name, reason=reason),
+        msg("End that program, or name another port in redirect_uri"),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 from tray_app.core.account import Account, AuthMethod, Endpoints
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.core.tokens import Secret
 
 
@@ -54,7 +54,7 @@ class Client:
 
 def host_of(url: str) -> str:
     """The host in a message."""
-    return urlsplit(url).hostname or said("the provider")
+    return urlsplit(url).hostname or msg("the provider")
 
 
 def _usual_method(account: Account, endpoints: Endpoints) -> AuthMethod:

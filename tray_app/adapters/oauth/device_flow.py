@@ -13,8 +13,8 @@ from tray_app.adapters.oauth.registrar import UNKNOWN
 from tray_app.core.account import Account
 from tray_app.core.errors import Misconfigured
 from tray_app.core.failure import FailureKind
-from tray_app.core.message import joined, said
-from tray_app.core.ports import Clock, Invitation, RefreshFailed
+from tray_app.core.message import joined, msg
+from tray_app.core.ports import Clock, ProviderError, SignInPrompt
 from tray_app.core.tokens import TokenAnswer, TokenSet
 
 SLOWER = 5.0
@@ -26,7 +26,7 @@ Sleep = Callable[[float], Awaitable[None]]
 class DeviceSignIn:
     """A sign-in whose code waits to be entered. Run it once, or close it."""
 
-    invitation: Invitation
+    prompt: SignInPrompt
 
     def __init__(
         self, client: Client, provider: OAuthProvider, code: DeviceCode, clock: Clock, sleep: Sleep = asyncio.sleep
@@ -38,7 +38,7 @@ class DeviceSignIn:
         self._sleep = sleep
         self._attempt = Attempt(client.account)
         url = code.complete_uri or code.verification_uri
-        self.invitation = Invitation(url, code.user_code, code.verification_uri, code.expires_at)
+        self.prompt = SignInPrompt(url, code.user_code, code.verification_uri, code.expires_at)
 
     @classmethod
     async def prepare(
@@ -47,12 +47,12 @@ class DeviceSignIn:
         """A sign-in with its code. Raises `RefreshFailed`, and `Misconfigured` where the provider offers none."""
         client = await provider.client_for(account, None)
         if client.endpoints.device_authorization is None:
-            what = said("{host} offers no sign-in on another device", host=client.host)
-            paste = said("Sign in with: {command}", command=f"lamplighter login {account.name} --paste")
+            what = msg("{host} offers no sign-in on another device", host=client.host)
+            paste = msg("Sign in with: {command}", command=f"lamplighter login {account.name} --paste")
             raise Misconfigured(joined(": ", (account.name, what)), paste)
         try:
             code = await provider.device_code(client)
-        except RefreshFailed as error:
+        except ProviderError as error:
             if not client.registered or error.failure.code not in UNKNOWN:
                 raise
             client = await provider.client_for(account, None)  # a new one
@@ -72,7 +72,7 @@ class DeviceSignIn:
         """Nothing can be pasted here: the answer comes by itself."""
         return False
 
-    async def close(self, why: str = said("the sign-in was cancelled")) -> None:
+    async def close(self, why: str = msg("the sign-in was cancelled")) -> None:
         """Ends it: `run` raises `SignInFailed` with `why`."""
         await self._attempt.call_off(why)
 
@@ -82,13 +82,13 @@ class DeviceSignIn:
         while True:
             await self._sleep(interval)
             if self._clock.now() >= self._code.expires_at:
-                raise failed(self._client.account, said("nobody entered the code before it ended"))
+                raise failed(self._client.account, msg("nobody entered the code before it ended"))
             try:
                 return await self._provider.device_tokens(self._client, self._code)
-            except RefreshFailed as error:
+            except ProviderError as error:
                 interval = self._next_interval(interval, error)
 
-    def _next_interval(self, interval: float, error: RefreshFailed) -> float:
+    def _next_interval(self, interval: float, error: ProviderError) -> float:
         """How long to wait after this answer (RFC 8628, 3.5). Raises where it is the last one."""
         account, failure = self._client.account, error.failure
         match failure.code:
@@ -97,13 +97,13 @@ class DeviceSignIn:
             case "slow_down":
                 return min(interval + SLOWER, LONGEST_INTERVAL)
             case "access_denied":
-                raise failed(account, said("the sign-in was declined ({reason})", reason="access_denied")) from error
+                raise failed(account, msg("the sign-in was declined ({reason})", reason="access_denied")) from error
             case "expired_token":
-                raise failed(account, said("nobody entered the code before it ended")) from error
+                raise failed(account, msg("nobody entered the code before it ended")) from error
             case None | "server_error" | "temporarily_unavailable" if failure.kind in _PASSING:
                 return min(interval * 2, LONGEST_INTERVAL)
             case code if failure.kind is FailureKind.UNREACHABLE:  # any other error is final (3.5)
-                what = said("{host} ended the sign-in ({reason})", host=self._client.host, reason=code)
+                what = msg("{host} ended the sign-in ({reason})", host=self._client.host, reason=code)
                 raise failed(account, what) from error
             case _:
                 raise error_of(account, failure) from error

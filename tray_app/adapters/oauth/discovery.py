@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tray_app.core.account import Endpoints, Offered
 from tray_app.core.failure import Answer, members, plain
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.core.urls import check_endpoint_url
 
 _WORD = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
@@ -39,12 +39,12 @@ def endpoints_of(answer: Answer, issuer: str) -> Endpoints | None:
     if "issuer" not in metadata:
         return None
     if metadata["issuer"] != issuer:
-        raise WrongMetadata(said("calls itself by another issuer, {issuer}", issuer=plain(metadata["issuer"])))
+        raise WrongMetadata(msg("calls itself by another issuer, {issuer}", issuer=plain(metadata["issuer"])))
     _check_offer(metadata, "response_types_supported", "code")
     _check_offer(metadata, "code_challenge_methods_supported", "S256")
     authorization, token = _endpoint(metadata, "authorization_endpoint"), _endpoint(metadata, "token_endpoint")
     if authorization is None or token is None:
-        raise WrongMetadata(said("does not name its authorization and token endpoints"))
+        raise WrongMetadata(msg("does not name its authorization and token endpoints"))
     return Endpoints(
         authorization=authorization,
         token=token,
@@ -76,14 +76,14 @@ def _check_offer(metadata: Mapping[str, Any], name: str, needed: str) -> None:
     # Absent or empty says nothing: many servers do PKCE without telling.
     offered = metadata.get(name)
     if isinstance(offered, list) and offered and needed not in offered:
-        raise WrongMetadata(said("does not offer what a sign-in needs ({needed} in {name})", needed=needed, name=name))
+        raise WrongMetadata(msg("does not offer what a sign-in needs ({needed} in {name})", needed=needed, name=name))
 
 
 def _endpoint(metadata: Mapping[str, Any], name: str) -> str | None:
     url = metadata.get(name)
     if url is None:
         return None
-    reason = check_endpoint_url(url) if isinstance(url, str) else said("is not a URL")
+    reason = check_endpoint_url(url) if isinstance(url, str) else msg("is not a URL")
     if reason is not None:
-        raise WrongMetadata(said("names a {name} that {reason}", name=name, reason=reason))
+        raise WrongMetadata(msg("names a {name} that {reason}", name=name, reason=reason))
     return str(url)

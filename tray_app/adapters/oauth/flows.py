@@ -8,7 +8,7 @@ from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.base.log import LOG
 from tray_app.core.account import Account
 from tray_app.core.errors import Misconfigured
-from tray_app.core.ports import Clock, Flow, RefreshFailed
+from tray_app.core.ports import Clock, Flow, ProviderError
 
 
 async def prepared(account: Account, provider: OAuthProvider, flow: Flow, clock: Clock) -> SignIn | DeviceSignIn:
@@ -21,6 +21,6 @@ async def prepared(account: Account, provider: OAuthProvider, flow: Flow, clock:
     if flow == "elsewhere" and (await provider.endpoints(account)).device_authorization is not None:
         try:
             return await DeviceSignIn.prepare(account, provider, clock)
-        except (RefreshFailed, Misconfigured) as error:  # this client may not do so: many are for browsers alone
+        except (ProviderError, Misconfigured) as error:  # this client may not do so: many are for browsers alone
             LOG.info("%s: no sign-in on another device: %s", account.name, error)
     return await SignIn.prepare(account, provider, must_listen=flow == "browser")

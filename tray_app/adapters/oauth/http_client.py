@@ -23,8 +23,8 @@ from tray_app.base.lean_imports import stand_ins
 from tray_app.base.log import LOG
 from tray_app.core.account import NOTHING
 from tray_app.core.failure import Answer, Failure, FailureKind, plain, server_time
-from tray_app.core.message import Said, joined, said
-from tray_app.core.ports import Clock, RefreshFailed
+from tray_app.core.message import Message, joined, msg
+from tray_app.core.ports import Clock, ProviderError
 from tray_app.core.urls import check_endpoint_url, is_loopback
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ _ANOTHER_NAME: Final = frozenset({62, 64})
 """X509_V_ERR_... of OpenSSL, which tells by these why a certificate does not verify (openssl-verification-options)."""
 
 
-class AnswerLost(RefreshFailed):
+class AnswerLost(ProviderError):
     """The request went out and no whole answer came back: the server may have acted on it."""
 
     answer_lost = True
 
 
-class Transport:
+class HttpClient:
     """Sends one request and brings the whole answer, or raises `RefreshFailed` with the class and the reason."""
 
     def __init__(self, clock: Clock, deadline: float = DEADLINE) -> None:
@@ -80,7 +80,7 @@ class Transport:
         host = urlsplit(url).hostname or url
         reason = check_endpoint_url(url)
         if reason is not None:
-            raise RefreshFailed(self._failure(FailureKind.MISCONFIGURED, joined(" ", (url, reason))))
+            raise ProviderError(self._failure(FailureKind.MISCONFIGURED, joined(" ", (url, reason))))
         with self._told(host):
             async with (
                 asyncio.timeout(self._deadline) as deadline,
@@ -92,7 +92,7 @@ class Transport:
                 async for piece in response.aiter_raw():
                     body += piece
                     if len(body) > cap:
-                        message = said("{host} answered with more than {size} kB", host=host, size=cap // 1024)
+                        message = msg("{host} answered with more than {size} kB", host=host, size=cap // 1024)
                         raise AnswerLost(self._unreachable(message))
                 plain_body = _decoded(bytes(body), response.headers.get("content-encoding", ""), cap)
                 answer = Answer(response.status_code, dict(response.headers.items()), plain_body)
@@ -146,19 +146,19 @@ class Transport:
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.InvalidURL, ValueError) as error:
-            raise RefreshFailed(self._not_connected(host, error)) from error
+            raise ProviderError(self._not_connected(host, error)) from error
         except (httpx.HTTPError, OSError) as error:  # TimeoutError is an OSError
             late = isinstance(error, httpx.TimeoutException | TimeoutError)
-            why = said("{host} did not answer in time") if late else said("{host} did not answer to the end")
-            raise AnswerLost(self._unreachable(said(why, host=host))) from error
+            why = msg("{host} did not answer in time") if late else msg("{host} did not answer to the end")
+            raise AnswerLost(self._unreachable(msg(why, host=host))) from error
 
     def _not_connected(self, host: str, error: Exception) -> Failure:
         for cause in _causes(error):
             if isinstance(cause, ssl.SSLCertVerificationError):
                 why = plain(cause.verify_message or "it cannot be verified")
-                message = said("the certificate of {host} does not verify ({reason})", host=host, reason=why)
+                message = msg("the certificate of {host} does not verify ({reason})", host=host, reason=why)
                 return self._failure(FailureKind.UNTRUSTED, joined("; ", (message, _hint(cause.verify_code))))
-        message = said("{host} cannot be reached ({reason})", host=host, reason=_why(error))
+        message = msg("{host} cannot be reached ({reason})", host=host, reason=_why(error))
         return Failure(FailureKind.UNREACHABLE, message, self._clock.now(), offline=_is_offline(error))
 
     def _unreachable(self, message: str) -> Failure:
@@ -212,7 +212,7 @@ def proxy_for(host: str) -> str | None:
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     if not proxy.lower().startswith(("http://", "https://")):
-        raise ValueError(said("its proxy is neither http nor https"))
+        raise ValueError(msg("its proxy is neither http nor https"))
     return proxy
 
 
@@ -222,7 +222,7 @@ def _as_proxy(url: str, context: ssl.SSLContext) -> httpx.Proxy:
     try:
         proxy: httpx.Proxy = library.Proxy(url, ssl_context=context if url.lower().startswith("https:") else None)
     except (library.InvalidURL, ValueError):
-        raise ValueError(said("the address of its proxy cannot be read")) from None
+        raise ValueError(msg("the address of its proxy cannot be read")) from None
     return proxy
 
 
@@ -251,16 +251,16 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _why(error: Exception) -> str:
     for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
-            return said("no DNS")
+            return msg("no DNS")
         if isinstance(cause, ConnectionRefusedError):
-            return said("connection refused")
+            return msg("connection refused")
         if isinstance(cause, TimeoutError):
-            return said("no connection in time")
+            return msg("no connection in time")
         if isinstance(cause, ssl.SSLError):
-            return said("no TLS")
+            return msg("no TLS")
     if _is_offline(error):
-        return said("no network")
-    if error.args and isinstance(error.args[0], Said):
+        return msg("no network")
+    if error.args and isinstance(error.args[0], Message):
         return error.args[0]
     return plain(str(error) or type(error).__name__)
 
@@ -277,9 +277,9 @@ def _is_offline(error: Exception) -> bool:
 def _hint(verify_code: int) -> str:
     """What may be the matter with a certificate that does not verify, and what helps; nothing where it may be much."""
     if verify_code in _WRONG_CLOCK:
-        return said("maybe this computer's clock is wrong")
+        return msg("maybe this computer's clock is wrong")
     if verify_code in _OWN_AUTHORITY:
-        return said("maybe this network looks into what is sent: then the system must trust its certificate authority")
+        return msg("maybe this network looks into what is sent: then the system must trust its certificate authority")
     if verify_code in _ANOTHER_NAME:
-        return said("maybe a sign-in page of this network answers in its place")
+        return msg("maybe a sign-in page of this network answers in its place")
     return ""

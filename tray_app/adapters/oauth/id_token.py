@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tray_app.core.account import Offered
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.core.tokens import Secret
 
 TOLERANCE = timedelta(minutes=5)
@@ -53,12 +53,12 @@ def verified_subject(
     claims = claims_of(id_token)
     subject = claims.get("sub")
     if not isinstance(subject, str) or not subject:
-        raise WrongIdToken(said("without a subject"))
+        raise WrongIdToken(msg("without a subject"))
     if issuer is not None and claims.get("iss") != issuer.replace("{tid}", str(claims.get("tid"))):
-        raise WrongIdToken(said("of another issuer"))
+        raise WrongIdToken(msg("of another issuer"))
     _check_audience(claims, client_id)
     if nonce is not None and not _same(claims.get("nonce"), nonce):
-        raise WrongIdToken(said("for another sign-in (its nonce differs)"))
+        raise WrongIdToken(msg("for another sign-in (its nonce differs)"))
     _check_times(claims, now)
     algorithm = _part(id_token, 0).get("alg")
     _check_algorithm(algorithm, given)
@@ -79,9 +79,9 @@ def _part(id_token: object, index: int) -> Mapping[str, Any]:
         part = (header, payload)[index]
         found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     except (ValueError, RecursionError) as error:
-        raise WrongIdToken(said("that cannot be read")) from error
+        raise WrongIdToken(msg("that cannot be read")) from error
     if not isinstance(found, dict):
-        raise WrongIdToken(said("that cannot be read"))
+        raise WrongIdToken(msg("that cannot be read"))
     return found
 
 
@@ -93,7 +93,7 @@ def _check_algorithm(algorithm: object, given: Given) -> None:
     known = not offered.id_token_algorithms or algorithm in offered.id_token_algorithms
     is_signed = isinstance(algorithm, str) and algorithm.lower() not in {"", "none"}
     if not known or not is_signed or (str(algorithm).startswith("HS") and given.secret is None):
-        raise WrongIdToken(said("that is not signed as the provider says that it signs"))
+        raise WrongIdToken(msg("that is not signed as the provider says that it signs"))
 
 
 def _check_signature(id_token: str, algorithm: str, secret: Secret) -> None:
@@ -101,7 +101,7 @@ def _check_signature(id_token: str, algorithm: str, secret: Secret) -> None:
     hashing = _hash_of(algorithm)
     right = hmac.new(secret.reveal().encode(), signed.encode(), hashing).digest() if hashing else b""
     if not hashing or not hmac.compare_digest(_encoded(right).encode(), signature.encode("utf-8", "replace")):
-        raise WrongIdToken(said("that is not signed as the provider says that it signs"))
+        raise WrongIdToken(msg("that is not signed as the provider says that it signs"))
 
 
 def _check_access_token(claims: Mapping[str, Any], algorithm: object, access_token: Secret) -> None:
@@ -111,7 +111,7 @@ def _check_access_token(claims: Mapping[str, Any], algorithm: object, access_tok
         return
     digest = hashing(access_token.reveal().encode()).digest()
     if not _same(claims["at_hash"], _encoded(digest[: len(digest) // 2])):
-        raise WrongIdToken(said("for another access token"))
+        raise WrongIdToken(msg("for another access token"))
 
 
 def _hash_of(algorithm: str) -> Callable[..., Any] | None:
@@ -130,15 +130,15 @@ def _check_audience(claims: Mapping[str, Any], client_id: str) -> None:
     audiences = audience if isinstance(audience, list) else [audience]
     party = claims.get("azp")
     if client_id not in audiences or party not in {None, client_id} or (len(audiences) > 1 and party is None):
-        raise WrongIdToken(said("for another client"))
+        raise WrongIdToken(msg("for another client"))
 
 
 def _check_times(claims: Mapping[str, Any], now: datetime) -> None:
     tolerance, oldest = TOLERANCE.total_seconds(), OLDEST.total_seconds()
     if _number(claims, "exp") < now.timestamp() - tolerance:
-        raise WrongIdToken(said("that has ended; maybe this computer's clock is wrong"))
+        raise WrongIdToken(msg("that has ended; maybe this computer's clock is wrong"))
     if not -oldest <= _number(claims, "iat") - now.timestamp() <= tolerance:
-        raise WrongIdToken(said("from another time; maybe this computer's clock is wrong"))
+        raise WrongIdToken(msg("from another time; maybe this computer's clock is wrong"))
 
 
 def _number(claims: Mapping[str, Any], name: str) -> float:
@@ -148,7 +148,7 @@ def _number(claims: Mapping[str, Any], name: str) -> float:
             return float(value)
     except OverflowError:  # an integer of 400 digits
         pass
-    raise WrongIdToken(said("without the time {name}", name=repr(name)))
+    raise WrongIdToken(msg("without the time {name}", name=repr(name)))
 
 
 def _same(one: object, other: str) -> bool:

@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from tray_app.adapters.oauth.client_auth import host_of
 from tray_app.adapters.oauth.discovery import WrongMetadata, endpoints_of, metadata_urls
-from tray_app.adapters.oauth.http_client import Transport
+from tray_app.adapters.oauth.http_client import HttpClient
 from tray_app.adapters.oauth.resource import Resource, hinted_metadata_url, resource_metadata_url, resource_of
 from tray_app.core.account import Account, Endpoints
 from tray_app.core.failure import Answer, Failure, FailureKind, classify
-from tray_app.core.message import joined, said
-from tray_app.core.ports import Clock, RefreshFailed
+from tray_app.core.message import joined, msg
+from tray_app.core.ports import Clock, ProviderError
 
 METADATA_LIFE = timedelta(hours=1)
 """How long what was found is taken for granted: an endpoint that moves is found again within the hour."""
@@ -22,13 +22,13 @@ METADATA_LIFE = timedelta(hours=1)
 T = TypeVar("T")
 
 
-class Directory:
+class MetadataCache:
     """Finds servers. What was found is kept for an hour and then asked again; a worse answer later never replaces it.
 
     Raises `RefreshFailed` with the class and the reason.
     """
 
-    def __init__(self, transport: Transport, clock: Clock) -> None:
+    def __init__(self, transport: HttpClient, clock: Clock) -> None:
         self._transport = transport
         self._clock = clock
         self._endpoints: dict[str, tuple[datetime, Endpoints]] = {}
@@ -42,7 +42,7 @@ class Directory:
         if issuer is None:
             resource = await self.resource(account)
             if resource is None:
-                what = said("the configuration names neither an issuer nor endpoints")
+                what = msg("the configuration names neither an issuer nor endpoints")
                 raise self._failed(FailureKind.MISCONFIGURED, what)
             issuer = resource.issuer
         return await self._remembered(self._endpoints, issuer, self._discover)
@@ -61,7 +61,7 @@ class Directory:
         if found_at is None or found is None or not timedelta(0) <= now - found_at < METADATA_LIFE:
             try:
                 found = await find(name)
-            except RefreshFailed:
+            except ProviderError:
                 if found is None:
                     raise
             known[name] = (now, found)
@@ -76,7 +76,7 @@ class Directory:
             )
             if found is not None:
                 return found
-        raise RefreshFailed(failures[0])
+        raise ProviderError(failures[0])
 
     async def _ask_resource(self, resource: str) -> Resource:
         """Its well-known place, then the one that it names where it turns us down (RFC 9728, 3.1 and 5.1)."""
@@ -88,7 +88,7 @@ class Directory:
                 found = self._read(lambda answer: resource_of(answer, resource), answer, url, failures)
                 if found is not None:
                     return found
-        raise RefreshFailed(failures[0])
+        raise ProviderError(failures[0])
 
     async def _well_known(self, resource: str) -> str | None:
         return resource_metadata_url(resource)
@@ -96,7 +96,7 @@ class Directory:
     async def _hinted(self, resource: str) -> str | None:
         try:
             return hinted_metadata_url(await self._transport.get(resource), resource)
-        except RefreshFailed:  # it may stream without end to whoever asks; what is known already is told
+        except ProviderError:  # it may stream without end to whoever asks; what is known already is told
             return None
 
     def _read(self, read: Callable[[Answer], T | None], answer: Answer, url: str, failures: list[Failure]) -> T | None:
@@ -108,9 +108,9 @@ class Directory:
             return None
         if found is None:
             # Without its body: whatever stands where the metadata should be says nothing about any grant.
-            asked = said("{host}, asked for its metadata,", host=host)
+            asked = msg("{host}, asked for its metadata,", host=host)
             failures.append(classify(replace(answer, body=b""), self._clock.now(), host=asked))
         return found
 
-    def _failed(self, kind: FailureKind, message: str) -> RefreshFailed:
-        return RefreshFailed(Failure(kind, message, self._clock.now()))
+    def _failed(self, kind: FailureKind, message: str) -> ProviderError:
+        return ProviderError(Failure(kind, message, self._clock.now()))

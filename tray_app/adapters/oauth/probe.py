@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.core.account import Account, Endpoints, Offered
 from tray_app.core.failure import Failure, FailureKind
-from tray_app.core.ports import Clock, RefreshFailed
+from tray_app.core.ports import Clock, ProviderError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ async def look(account: Account, clock: Clock, provider: OAuthProvider) -> Look:
     """
     try:
         endpoints = await provider.endpoints(account)
-    except RefreshFailed as error:
+    except ProviderError as error:
         if error.failure.kind is FailureKind.MISCONFIGURED:
             raise
         return Look(unreachable=error.failure.message)
     if account.client_id is None and endpoints.registration is None:
         what = f"{endpoints.issuer} registers no clients by itself; name the one that it gave you: --client-id ID"
-        raise RefreshFailed(Failure(FailureKind.MISCONFIGURED, what, clock.now()))
+        raise ProviderError(Failure(FailureKind.MISCONFIGURED, what, clock.now()))
     if account.scopes or account.resource or account.endpoints:
         return Look()
     return _usual(endpoints)

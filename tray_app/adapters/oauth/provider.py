@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 from tray_app.adapters.oauth.back_channel import BackChannel
 from tray_app.adapters.oauth.client_auth import Client, host_of
 from tray_app.adapters.oauth.device_code import GRANT, DeviceCode, device_code_of
-from tray_app.adapters.oauth.http_client import DEADLINE, Transport, import_httpx
+from tray_app.adapters.oauth.http_client import DEADLINE, HttpClient, import_httpx
 from tray_app.adapters.oauth.id_token import Given, WrongIdToken, claims_of, verified_subject
-from tray_app.adapters.oauth.metadata_cache import Directory
-from tray_app.adapters.oauth.registrar import UNKNOWN, Forgetful, Registrar, Shelf
+from tray_app.adapters.oauth.metadata_cache import MetadataCache
+from tray_app.adapters.oauth.registrar import UNKNOWN, InMemoryRegistrations, Registrar, RegistrationStore
 from tray_app.adapters.oauth.web_client import import_oauthlib
 from tray_app.core.account import Account, Endpoints
 from tray_app.core.errors import StoreUnavailable
 from tray_app.core.failure import Failure, FailureKind, members
-from tray_app.core.message import said
-from tray_app.core.ports import Clock, RefreshFailed
+from tray_app.core.message import msg
+from tray_app.core.ports import Clock, ProviderError
 from tray_app.core.tokens import Secret, TokenAnswer, TokenSet
 
 if TYPE_CHECKING:
@@ -40,15 +40,15 @@ class OAuthProvider:
         self,
         clock: Clock,
         client_secret: Callable[[str], Awaitable[Secret | None]],
-        shelf: Callable[[], Shelf] | None = None,
+        shelf: Callable[[], RegistrationStore] | None = None,
         *,
         deadline: float = DEADLINE,
     ) -> None:
         self._clock = clock
         self._client_secret = client_secret
-        self._transport = Transport(clock, deadline)
-        self.directory = Directory(self._transport, clock)
-        self.registrar = Registrar(self._transport, clock, shelf or Forgetful().here)
+        self._transport = HttpClient(clock, deadline)
+        self.directory = MetadataCache(self._transport, clock)
+        self.registrar = Registrar(self._transport, clock, shelf or InMemoryRegistrations().here)
         self._channel = BackChannel(self._transport, clock)
 
     @property
@@ -67,7 +67,7 @@ class OAuthProvider:
         try:
             return await self._client_secret(account.name)
         except StoreUnavailable as error:
-            raise RefreshFailed(Failure(FailureKind.STORE, error.what, self._clock.now(), error.reason)) from error
+            raise ProviderError(Failure(FailureKind.STORE, error.what, self._clock.now(), error.reason)) from error
 
     async def preferred_redirect_uri(self, account: Account) -> str:
         """As configured; a registered client knows the port that it was registered with."""
@@ -86,12 +86,12 @@ class OAuthProvider:
     async def client_of(self, account: Account, tokens: TokenSet) -> Client:
         """The client that the tokens were given to, at the server that gave them: they are sent nowhere else."""
         if tokens.bound_to != account.bound_to:
-            raise self._failed(FailureKind.MISCONFIGURED, said("these tokens belong to another provider or client"))
+            raise self._failed(FailureKind.MISCONFIGURED, msg("these tokens belong to another provider or client"))
         endpoints = await self.directory.endpoints(account, tokens.issuer)
         if account.client_id is not None:
             return Client(account, endpoints, account.client_id, await self.client_secret(account))
         if tokens.client_id is None:
-            raise self._failed(FailureKind.MISCONFIGURED, said("nobody knows which client these tokens belong to"))
+            raise self._failed(FailureKind.MISCONFIGURED, msg("nobody knows which client these tokens belong to"))
         kept = await self.registrar.kept(account, tokens.client_id)
         secret, method = (kept.secret, kept.method) if kept else (None, None)
         return Client(account, endpoints, tokens.client_id, secret, method)
@@ -120,7 +120,7 @@ class OAuthProvider:
         answer = await self._channel.ask(client, endpoint, urlencode(list(parameters)))
         uri = members(answer).get("request_uri")
         if answer.status != 201 or not isinstance(uri, str) or not uri.isprintable() or not uri:
-            raise await self._told(client, RefreshFailed(self._channel.meaning(client, endpoint, answer)))
+            raise await self._told(client, ProviderError(self._channel.meaning(client, endpoint, answer)))
         return uri
 
     async def exchange(
@@ -152,7 +152,7 @@ class OAuthProvider:
         answer = await self._channel.ask(client, endpoint, urlencode(parameters))
         found = device_code_of(answer, requested_at)
         if found is None:
-            raise await self._told(client, RefreshFailed(self._channel.meaning(client, endpoint, answer)))
+            raise await self._told(client, ProviderError(self._channel.meaning(client, endpoint, answer)))
         return found
 
     async def device_tokens(self, client: Client, code: DeviceCode) -> TokenAnswer:
@@ -165,7 +165,7 @@ class OAuthProvider:
     async def _first_tokens(self, client: Client, body: str, nonce: str | None, *sent: Secret) -> TokenAnswer:
         try:
             tokens, id_token = await self._channel.tokens(client, body, *sent)
-        except RefreshFailed as error:
+        except ProviderError as error:
             raise await self._told(client, error) from error
         if id_token is None or "openid" not in client.scopes:
             return tokens
@@ -179,7 +179,7 @@ class OAuthProvider:
                 now=self._clock.now(),
             )
         except WrongIdToken as error:
-            message = said("{host} sent an id_token {reason}", host=client.host, reason=error.args[0])
+            message = msg("{host} sent an id_token {reason}", host=client.host, reason=error.args[0])
             raise self._failed(FailureKind.REFUSED, message) from error
         return replace(tokens, subject=subject)
 
@@ -197,10 +197,10 @@ class OAuthProvider:
         body = _oauthlib(client).prepare_refresh_body(refresh_token=refresh_token.reveal(), resource=account.resource)
         try:
             new, id_token = await self._channel.tokens(client, body, refresh_token)
-        except RefreshFailed as error:
+        except ProviderError as error:
             raise await self._told(client, error) from error
         if tokens.subject is not None and _subject(id_token) not in {None, tokens.subject}:
-            message = said("{host} sent an id_token for another subject", host=client.host)
+            message = msg("{host} sent an id_token for another subject", host=client.host)
             raise self._failed(FailureKind.REFUSED, message)
         return new
 
@@ -208,7 +208,7 @@ class OAuthProvider:
         """Revokes refresh token, then access token (RFC 7009, 2.1). None when done, else what was not, and why."""
         try:
             client = await self.client_of(account, tokens)
-        except RefreshFailed as error:
+        except ProviderError as error:
             return f"nothing was revoked: {error}"
         if client.endpoints.revocation is None:
             host = host_of(client.endpoints.issuer or client.endpoints.token)
@@ -218,7 +218,7 @@ class OAuthProvider:
             if token is not None:
                 try:
                     await self._revoke_one(client, client.endpoints.revocation, name, token)
-                except RefreshFailed as error:
+                except ProviderError as error:
                     kept.append(f"the {name.replace('_', ' ')} was not revoked: {error}")
         return "; ".join(kept) or None
 
@@ -228,20 +228,20 @@ class OAuthProvider:
         body = urlencode([("token", token.reveal()), ("token_type_hint", name)])
         answer = await self._channel.ask(client, endpoint, body)
         if answer.status != 200:
-            raise RefreshFailed(self._channel.meaning(client, endpoint, answer, token))
+            raise ProviderError(self._channel.meaning(client, endpoint, answer, token))
 
     async def forget(self, account: Account) -> None:
         """Lets go of what was registered for the account: there (RFC 7592, 2.3), and here."""
         await self.registrar.forget(account)
 
-    async def _told(self, client: Client, error: RefreshFailed) -> RefreshFailed:
+    async def _told(self, client: Client, error: ProviderError) -> ProviderError:
         """The error; a registered client that its server does not know is remembered as such."""
         if client.registered and error.failure.code in UNKNOWN:
             await self.registrar.refused(client.account, client.id)
         return error
 
-    def _failed(self, kind: FailureKind, message: str) -> RefreshFailed:
-        return RefreshFailed(Failure(kind, message, self._clock.now()))
+    def _failed(self, kind: FailureKind, message: str) -> ProviderError:
+        return ProviderError(Failure(kind, message, self._clock.now()))
 
 
 def import_libraries() -> None:

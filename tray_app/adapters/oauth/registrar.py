@@ -13,13 +13,13 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from tray_app.adapters.oauth.back_channel import BackChannel
 from tray_app.adapters.oauth.client_auth import Client, host_of
-from tray_app.adapters.oauth.http_client import Transport
+from tray_app.adapters.oauth.http_client import HttpClient
 from tray_app.adapters.oauth.registration import Registration, from_text, registration_of, request_body, to_text
 from tray_app.core.account import Account, Endpoints
 from tray_app.core.errors import StoreUnavailable
 from tray_app.core.failure import Answer, Failure, FailureKind, classify, error_code, members, plain
-from tray_app.core.message import joined, said
-from tray_app.core.ports import Clock, RefreshFailed
+from tray_app.core.message import joined, msg
+from tray_app.core.ports import Clock, ProviderError
 from tray_app.core.tokens import Secret
 
 MOST_KEPT = 10
@@ -31,7 +31,7 @@ UNKNOWN = frozenset({"invalid_client", "unauthorized_client"})
 """What a server says of a client that it does not know (any more)."""
 
 
-class Shelf(Protocol):
+class RegistrationStore(Protocol):
     """Where registrations are kept: beside the tokens."""
 
     async def registration(self, account: str) -> Secret | None:
@@ -44,7 +44,7 @@ class Shelf(Protocol):
 class Registrar:
     """The registered clients of all accounts. Raises `RefreshFailed`."""
 
-    def __init__(self, transport: Transport, clock: Clock, shelf: Callable[[], Shelf]) -> None:
+    def __init__(self, transport: HttpClient, clock: Clock, shelf: Callable[[], RegistrationStore]) -> None:
         self._transport = transport
         self._clock = clock
         self._shelf = shelf
@@ -80,7 +80,7 @@ class Registrar:
         found = await self._all(account)
         for one in found:
             if one.client_uri is not None and one.access_token is not None:
-                with contextlib.suppress(RefreshFailed):  # a client without tokens is of no use to anybody
+                with contextlib.suppress(ProviderError):  # a client without tokens is of no use to anybody
                     await self._transport.delete(one.client_uri, _bearing(one.access_token))
         if found:
             await self._keep(account, ())
@@ -90,7 +90,7 @@ class Registrar:
     ) -> Registration:
         host, endpoint = host_of(endpoints.token), endpoints.registration
         if endpoint is None:
-            what = said("{host} registers no clients by itself; the configuration needs a client_id", host=host)
+            what = msg("{host} registers no clients by itself; the configuration needs a client_id", host=host)
             raise self._failed(FailureKind.MISCONFIGURED, what)
         uris = tuple(dict.fromkeys((_without_port(redirect_uri), redirect_uri))) if redirect_uri else ()
         body = request_body(endpoints, uris or (account.redirect_uri,), scopes)
@@ -101,7 +101,7 @@ class Registrar:
             answer = await self._transport.post(endpoint, plainer, "application/json") if plainer != body else answer
         made = registration_of(answer, endpoints, uris or (account.redirect_uri,))
         if made is None:
-            raise RefreshFailed(self._meaning(host, answer))
+            raise ProviderError(self._meaning(host, answer))
         return made
 
     async def _is_known(self, kept: Registration, client: Client) -> bool:
@@ -115,7 +115,7 @@ class Registrar:
                 answer = await self._channel.ask(client, client.endpoints.token, _nobodys_code(kept))
                 return error_code(members(answer)) != "invalid_client"
             answer = await self._transport.get(kept.client_uri, _bearing(kept.access_token))
-        except RefreshFailed:
+        except ProviderError:
             return True
         return answer.status not in {401, 403, 404}
 
@@ -138,12 +138,12 @@ class Registrar:
             reason = joined(
                 ": ", (code or f"HTTP {answer.status}", plain(members(answer).get("error_description") or ""))
             )
-            what = said("{host} did not register a client ({reason}); give it a client_id", host=host, reason=reason)
+            what = msg("{host} did not register a client ({reason}); give it a client_id", host=host, reason=reason)
             return self._failed(FailureKind.MISCONFIGURED, what, code).failure
         return classify(answer, self._clock.now(), host=host)
 
-    def _failed(self, kind: FailureKind, message: str, code: str | None = None) -> RefreshFailed:
-        return RefreshFailed(Failure(kind, message, self._clock.now(), code))
+    def _failed(self, kind: FailureKind, message: str, code: str | None = None) -> ProviderError:
+        return ProviderError(Failure(kind, message, self._clock.now(), code))
 
 
 def _bearing(token: Secret) -> dict[str, str]:
@@ -161,13 +161,13 @@ def _without_port(uri: str) -> str:
     return urlunsplit(parts._replace(netloc=f"[{host}]" if ":" in host else host))
 
 
-class Forgetful:
+class InMemoryRegistrations:
     """A shelf for as long as the process lives."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Secret] = {}
 
-    def here(self) -> Shelf:
+    def here(self) -> RegistrationStore:
         """Itself."""
         return self
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from tray_app.adapters.oauth.discovery import WrongMetadata, texts
 from tray_app.core.failure import Answer, members, plain
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.core.urls import check_endpoint_url
 
 _HINT = re.compile(r'\bresource_metadata\s*=\s*"([^"]*)"', re.IGNORECASE)
@@ -52,9 +52,9 @@ def resource_of(answer: Answer, resource: str) -> Resource | None:
     if "resource" not in metadata:
         return None
     if metadata["resource"] != resource:
-        raise WrongMetadata(said("calls itself by another resource, {resource}", resource=plain(metadata["resource"])))
+        raise WrongMetadata(msg("calls itself by another resource, {resource}", resource=plain(metadata["resource"])))
     issuers = texts(metadata, "authorization_servers")
     if not issuers or check_endpoint_url(issuers[0]):
-        raise WrongMetadata(said("names no authorization server that can be trusted"))
+        raise WrongMetadata(msg("names no authorization server that can be trusted"))
     scopes = texts(metadata, "scopes_supported")
     return Resource(issuers[0], scopes if len(scopes) <= _MOST_SCOPES else ())

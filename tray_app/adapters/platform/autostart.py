@@ -17,7 +17,7 @@ from typing import Protocol
 
 from tray_app.base.paths import HOME_VARIABLE, places
 from tray_app.core.errors import LamplighterError
-from tray_app.core.message import said
+from tray_app.core.message import msg
 
 
 class Autostart(Protocol):
@@ -165,8 +165,8 @@ if sys.platform == "win32":
             line = subprocess.list2cmdline(command)
             if len(line) > self._LONGEST:
                 raise LamplighterError(
-                    said("The path of Lamplighter is too long for Windows to start it at login"),
-                    said("Install it in a shorter one"),
+                    msg("The path of Lamplighter is too long for Windows to start it at login"),
+                    msg("Install it in a shorter one"),
                 )
             with _told(self._RUN), winreg.CreateKey(winreg.HKEY_CURRENT_USER, self._RUN) as key:
                 winreg.SetValueEx(key, self._NAME, 0, winreg.REG_SZ, line)
@@ -212,10 +212,10 @@ def _told(place: Path | str) -> Iterator[None]:
         yield
     except OSError as error:
         raise LamplighterError(
-            said(
+            msg(
                 "Start at Login: {path} cannot be read or written ({reason})",
                 path=place,
                 reason=error.strerror or error,
             ),
-            said("Make it accessible to you and try again"),
+            msg("Make it accessible to you and try again"),
         ) from error

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from tray_app.core.message import said
+from tray_app.core.message import msg
 
 BUS: Final = "org.freedesktop.DBus"
 WATCHER: Final = "org.kde.StatusNotifierWatcher"
@@ -48,11 +48,11 @@ def _linux_session() -> Session:
     reasons: dict[str, str] = {}
     has_display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     if not has_display:
-        reasons["display"] = said("neither DISPLAY nor WAYLAND_DISPLAY is set")
+        reasons["display"] = msg("neither DISPLAY nor WAYLAND_DISPLAY is set")
     address = _bus_address()
     watched = None
     if address is None:
-        reasons["session bus"] = said("DBUS_SESSION_BUS_ADDRESS is not set and XDG_RUNTIME_DIR has no bus")
+        reasons["session bus"] = msg("DBUS_SESSION_BUS_ADDRESS is not set and XDG_RUNTIME_DIR has no bus")
     else:
         watched = _has_watcher(address, reasons)
     has_session_bus = watched is not None
@@ -66,9 +66,9 @@ def _tray(*, has_session_bus: bool, watched: bool, reasons: dict[str, str]) -> T
     if _has_xembed_tray():
         return "xembed"
     if has_session_bus:
-        reasons["tray"] = said("no panel owns {name} yet; the icon appears when one does", name=WATCHER)
+        reasons["tray"] = msg("no panel owns {name} yet; the icon appears when one does", name=WATCHER)
         return "none-yet"
-    reasons["tray"] = said("an icon needs a session bus, or an X11 tray that is there already")
+    reasons["tray"] = msg("an icon needs a session bus, or an X11 tray that is there already")
     return "no"
 
 
@@ -97,7 +97,7 @@ def _has_watcher(address: str, reasons: dict[str, str]) -> bool | None:
     try:
         return asyncio.run(ask())
     except (OSError, EOFError, DBusError) as error:  # TimeoutError is an OSError
-        reasons["session bus"] = said("the session bus does not answer: {reason}", reason=repr(error))
+        reasons["session bus"] = msg("the session bus does not answer: {reason}", reason=repr(error))
         return None
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tray_app.adapters.store.openssl import import_secretstorage
 from tray_app.base.lean_imports import stand_ins
 from tray_app.core.errors import StoreUnavailable
-from tray_app.core.message import joined, said
+from tray_app.core.message import joined, msg
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -35,17 +35,17 @@ PART_SIZE: Final = 1200
 """Characters in an entry of the Windows Credential Manager: it takes 2,560 bytes of UTF-16 and we write ASCII."""
 
 _REMEDIES: Final = {
-    "locked": said("Unlock the keyring"),
-    "missing": said(
+    "locked": msg("Unlock the keyring"),
+    "missing": msg(
         'Start a keyring such as GNOME Keyring, KWallet or KeePassXC, or set store = "memory" in config.toml'
     ),
-    "full": said("Remove entries that are no longer needed from the keyring, or free disk space"),
-    "silent": said("Answer its prompt if there is one, or restart the keyring"),
-    "insecure": said(
+    "full": msg("Remove entries that are no longer needed from the keyring, or free disk space"),
+    "silent": msg("Answer its prompt if there is one, or restart the keyring"),
+    "insecure": msg(
         "Start a keyring that keeps secrets, choose this one by name in PYTHON_KEYRING_BACKEND, "
         'or set store = "memory" in config.toml'
     ),
-    "broken": said("Look whether your desktop's own password manager opens it"),
+    "broken": msg("Look whether your desktop's own password manager opens it"),
 }
 _REASONS: Final = {
     "KeyringLocked": "locked",
@@ -62,11 +62,11 @@ _REASONS: Final = {
 """By the class's name: most of these libraries are not on every platform."""
 
 _SAID: Final = {
-    "locked": said("The keyring is locked"),
-    "missing": said("There is no keyring"),
-    "full": said("The keyring is full"),
-    "silent": said("The keyring does not answer"),
-    "broken": said("The keyring failed"),
+    "locked": msg("The keyring is locked"),
+    "missing": msg("There is no keyring"),
+    "full": msg("The keyring is full"),
+    "silent": msg("The keyring does not answer"),
+    "broken": msg("The keyring failed"),
 }
 
 
@@ -90,8 +90,8 @@ def choose() -> Backend:
     try:
         chosen = _chosen_by_name()
     except Exception as error:
-        what = said("The keyring that was chosen by name cannot be used ({reason})", reason=_text(error))
-        remedy = said(
+        what = msg("The keyring that was chosen by name cannot be used ({reason})", reason=_text(error))
+        remedy = msg(
             "Correct or remove PYTHON_KEYRING_BACKEND, or default-keyring in keyringrc.cfg, or start that keyring"
         )
         raise StoreUnavailable(what, remedy, "missing") from error
@@ -173,7 +173,7 @@ def _none_found(reasons: list[str]) -> StoreUnavailable:
     found = map(_name, backend.get_all_keyring())
     names = sorted(name for name in found if not name.startswith("keyring.backends."))
     if names:
-        what = said("The only keyring found is {names}, which is not known to keep secrets", names=", ".join(names))
+        what = msg("The only keyring found is {names}, which is not known to keep secrets", names=", ".join(names))
         return StoreUnavailable(what, _REMEDIES["insecure"], "insecure")
     return unavailable("missing", reasons[0])
 

@@ -21,7 +21,7 @@ from tray_app.adapters.store.keyring_backend import Backend, told, unavailable
 from tray_app.adapters.store.slots import REMEDY, Slots
 from tray_app.adapters.store.worker import Worker
 from tray_app.core.errors import StoreUnavailable
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.core.tokens import Secret, TokenSet
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class KeyringStore:
         try:
             return None if text is None else serialized.from_text(text)
         except ValueError as error:
-            what = said("What the keyring holds for this account is damaged ({reason})", reason=error)
+            what = msg("What the keyring holds for this account is damaged ({reason})", reason=error)
             raise StoreUnavailable(what, REMEDY) from None
 
     async def save(self, account: str, tokens: TokenSet) -> None:

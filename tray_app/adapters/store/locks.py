@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tray_app.base.paths import private_folder
 from tray_app.core.errors import LamplighterError, StoreUnavailable
-from tray_app.core.message import said
+from tray_app.core.message import msg
 
 LOOK_AGAIN = 0.05
 """Seconds between two looks at a lock that another process holds: no event loop can wait for a kernel's lock."""
@@ -154,6 +154,6 @@ else:
 
 def _no_lock(path: Path, error: OSError) -> StoreUnavailable:
     return StoreUnavailable(
-        said("The lock {path} cannot be had ({reason})", path=path, reason=error.strerror or error),
-        said("Make {path} writable", path=path.parent),
+        msg("The lock {path} cannot be had ({reason})", path=path, reason=error.strerror or error),
+        msg("Make {path} writable", path=path.parent),
     )

@@ -21,10 +21,10 @@ from itertools import count
 from tray_app.adapters.store.keyring_backend import Backend
 from tray_app.base.log import LOG
 from tray_app.core.errors import StoreUnavailable
-from tray_app.core.message import said
+from tray_app.core.message import msg
 
 SERVICE = "lamplighter"
-REMEDY = said("Sign in again")
+REMEDY = msg("Sign in again")
 _HEADER = re.compile(r"(\d{1,18}) (\d{1,4}) ([0-9a-f]{64})\n", re.ASCII)
 _HEADER_ROOM = 100
 
@@ -55,7 +55,7 @@ class Slots:
                 LOG.warning("%s: the newest entry in the keyring is torn; the one before it is used", name)
             return found.text
         if damaged:
-            raise StoreUnavailable(said("What the keyring holds for this account is damaged"), REMEDY)
+            raise StoreUnavailable(msg("What the keyring holds for this account is damaged"), REMEDY)
         return None
 
     def write(self, name: str, text: str) -> None:
@@ -65,8 +65,8 @@ class Slots:
         self._fill(f"{name}/{slot}", old.number + 1 if old else 1, text)
         kept = self._generation(f"{name}/{slot}")
         if kept is None or kept.text != text:
-            what = said("The keyring {name} did not keep what was written to it", name=self._backend_name)
-            remedy = said("Choose another keyring in PYTHON_KEYRING_BACKEND or keyringrc.cfg")
+            what = msg("The keyring {name} did not keep what was written to it", name=self._backend_name)
+            remedy = msg("Choose another keyring in PYTHON_KEYRING_BACKEND or keyringrc.cfg")
             raise StoreUnavailable(what, remedy)
         # The new text is safe: what of the old one cannot be removed now is overwritten by the next write.
         try:

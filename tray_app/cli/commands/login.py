@@ -7,7 +7,7 @@ import click
 from tray_app.cli.commands.terminal import ACCOUNT
 from tray_app.cli.sign_in import sign_in
 from tray_app.core.phrasing import clock_time
-from tray_app.core.ports import Flow, Invitation
+from tray_app.core.ports import Flow, SignInPrompt
 
 
 @click.command("login")
@@ -33,14 +33,14 @@ def sign_in_at_terminal(account: str, *, no_browser: bool = False, flow: Flow = 
     if why_not is not None:
         flow, opens_here = "elsewhere", False
 
-    def show(invitation: Invitation) -> bool:
+    def show(prompt: SignInPrompt) -> bool:
         if why_not is not None:
             _say(f"{account}: {why_not}, so you sign in elsewhere")
-        if invitation.user_code is not None:
-            _show_code(account, invitation)
+        if prompt.user_code is not None:
+            _show_code(account, prompt)
             return False
-        if opens_here and browser.open(invitation.url):
-            _say(f"waiting for your browser; if it shows nothing, open this address:\n{invitation.url}")
+        if opens_here and browser.open(prompt.url):
+            _say(f"waiting for your browser; if it shows nothing, open this address:\n{prompt.url}")
             return False
         if opens_here:
             _say(f"{account}: no browser could be started, so you sign in elsewhere")
@@ -48,22 +48,22 @@ def sign_in_at_terminal(account: str, *, no_browser: bool = False, flow: Flow = 
             _say(
                 "open this address in a browser, and paste here the address that it is sent to in the end, or the code:"
             )
-        click.echo(invitation.url)
+        click.echo(prompt.url)
         return not no_browser
 
     sign_in(account, flow, show)
     _say(f"{account}: signed in")
 
 
-def _show_code(account: str, invitation: Invitation) -> None:
+def _show_code(account: str, prompt: SignInPrompt) -> None:
     """The address and the code, each alone on its line (RFC 8628, 3.3)."""
-    until = f", by {clock_time(invitation.expires_at)[:5]}" if invitation.expires_at else ""
-    if invitation.url == invitation.verification_uri:
+    until = f", by {clock_time(prompt.expires_at)[:5]}" if prompt.expires_at else ""
+    if prompt.url == prompt.verification_uri:
         _say(f"{account}: open this address on any device, and enter this code{until}:")
     else:
         _say(f"{account}: open this address on any device, and see that it shows this code{until}:")
-    click.echo(invitation.url)
-    click.echo(invitation.user_code)
+    click.echo(prompt.url)
+    click.echo(prompt.user_code)
 
 
 def _say(words: str) -> None:

@@ -13,7 +13,7 @@ from tray_app.base.clock import WallClock
 from tray_app.base.http.messages import Request, Response
 from tray_app.base.log import LOG
 from tray_app.core.errors import LamplighterError, Unavailable
-from tray_app.core.ports import Browser, Flow, Invitation
+from tray_app.core.ports import Browser, Flow, SignInPrompt
 from tray_app.core.status import rfc3339
 from tray_app.core.tokens import Secret, TokenSet
 from tray_app.engine.events import Events
@@ -40,7 +40,7 @@ class Source(Protocol):
     def token_at_hand(self, name: str) -> TokenSet | None:
         """A valid access token where nothing is due; None where `token` has to see to it."""
 
-    async def sign_in(self, name: str, browser: Browser | None, flow: Flow) -> Invitation:
+    async def sign_in(self, name: str, browser: Browser | None, flow: Flow) -> SignInPrompt:
         """Starts a sign-in; what the person needs for it."""
 
     async def answer(self, name: str, text: str, *, bare: bool) -> None:
@@ -209,7 +209,7 @@ class Agent:
             events.unsubscribe(queue)
 
 
-def _invitation(found: Invitation) -> dict[str, Any]:
+def _invitation(found: SignInPrompt) -> dict[str, Any]:
     """What the person needs; of a sign-in on another device in the words of RFC 8628, 3.2."""
     body: dict[str, Any] = {"authorization_url": found.url or None}
     if found.user_code is not None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tray_app.core.message import said
+from tray_app.core.message import msg
 
 _OS_RELEASE: Final = (Path("/etc/os-release"), Path("/usr/lib/os-release"))
 _INSTALL: Final = {
@@ -60,16 +60,16 @@ def install(package: str) -> str:
         name = "firefox"
     if family in _INSTALL:
         return f"{_INSTALL[family]} {name}"
-    return said("Install {name} with your system's own tools", name=name)
+    return msg("Install {name} with your system's own tools", name=name)
 
 
 def keyring() -> str:
     """How to get a keyring that keeps secrets."""
     if platform.system() != "Linux":
-        return said("Look whether the system's own password manager opens")
+        return msg("Look whether the system's own password manager opens")
     if "KDE" in _desktops():
-        return said('Switch KWallet on in System Settings, or set store = "memory" in the configuration')
-    return said(
+        return msg('Switch KWallet on in System Settings, or set store = "memory" in the configuration')
+    return msg(
         '{install}, then sign in to the desktop again; or set store = "memory" in the configuration',
         install=install("gnome-keyring"),
     )
@@ -79,11 +79,11 @@ def notifications() -> str:
     """How to get notifications here."""
     desktops = _desktops()
     if platform.system() != "Linux":
-        return said("Allow Lamplighter's notifications in the system's settings")
+        return msg("Allow Lamplighter's notifications in the system's settings")
     if desktops & {"GNOME", "KDE", "CINNAMON"}:
-        return said("This desktop brings its own notifications: sign in to it again")
+        return msg("This desktop brings its own notifications: sign in to it again")
     if desktops & _WLROOTS or (os.environ.get("WAYLAND_DISPLAY") and not desktops):
-        return said("{install}, and start it", install=install("mako"))
+        return msg("{install}, and start it", install=install("mako"))
     return install(next((package for name, package in _NOTIFIERS.items() if name in desktops), "dunst"))
 
 
@@ -92,31 +92,31 @@ def tray() -> str:
     desktops = _desktops()
     if "GNOME" in desktops:
         enable = "gnome-extensions enable appindicatorsupport@rgcjonas.gmail.com"
-        return said(
+        return msg(
             "{install}, sign in to the desktop again, then: {command} (or from {url})",
             install=install("gnome-shell-extension-appindicator"),
             command=enable,
             url=_GNOME_EXTENSION,
         )
     places = {
-        "KDE": said("Right-click the panel, Add Widgets, System Tray"),
-        "XFCE": said('Right-click the panel, Panel, Add New Items, "Status Tray Plugin"'),
-        "LXQT": said('Right-click the panel, Manage Widgets, add "Status Notifier Plugin"'),
-        "MATE": said('Right-click the panel, Add to Panel, "Notification Area"'),
-        "X-CINNAMON": said('Right-click the panel, Applets, "XApp Status Applet"'),
+        "KDE": msg("Right-click the panel, Add Widgets, System Tray"),
+        "XFCE": msg('Right-click the panel, Panel, Add New Items, "Status Tray Plugin"'),
+        "LXQT": msg('Right-click the panel, Manage Widgets, add "Status Notifier Plugin"'),
+        "MATE": msg('Right-click the panel, Add to Panel, "Notification Area"'),
+        "X-CINNAMON": msg('Right-click the panel, Applets, "XApp Status Applet"'),
     }
     found = next((remedy for name, remedy in places.items() if name in desktops), None)
     if found is None and (desktops & _WLROOTS or os.environ.get("WAYLAND_DISPLAY")):
-        return said('{install}, and name "tray" among its modules', install=install("waybar"))
-    return found or said("Start a panel with a tray, such as xfce4-panel: {install}", install=install("xfce4-panel"))
+        return msg('{install}, and name "tray" among its modules', install=install("waybar"))
+    return found or msg("Start a panel with a tray, such as xfce4-panel: {install}", install=install("xfce4-panel"))
 
 
 def clock() -> str:
     """How the clock is set right."""
     return {
         "Linux": "timedatectl set-ntp true",
-        "Darwin": said("System Settings, General, Date & Time: Set time and date automatically"),
-    }.get(platform.system(), said("Settings, Time & language, Date & time: Sync now"))
+        "Darwin": msg("System Settings, General, Date & Time: Set time and date automatically"),
+    }.get(platform.system(), msg("Settings, Time & language, Date & time: Sync now"))
 
 
 def family_of(release: Mapping[str, str]) -> str:

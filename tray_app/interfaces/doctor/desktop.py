@@ -7,12 +7,12 @@ import platform
 
 from tray_app.adapters.platform.desktop_session import Session, find_session
 from tray_app.core.errors import LamplighterError
-from tray_app.core.message import joined, said
+from tray_app.core.message import joined, msg
 from tray_app.interfaces.doctor import advice
 from tray_app.interfaces.doctor.blocking import in_thread
 from tray_app.interfaces.doctor.finding import Finding, cannot, ok, skipped
 
-NO_DESKTOP = said(
+NO_DESKTOP = msg(
     "there is no desktop here: Lamplighter runs without one, as `{command}`", command="lamplighter run --headless"
 )
 
@@ -27,12 +27,12 @@ async def tray() -> Finding:
     found = await session()
     if found.tray in {"status-notifier", "native"}:
         is_linux = found.platform == "linux"
-        return ok("tray", said("the panel collects icons (StatusNotifier)") if is_linux else said("the system has one"))
+        return ok("tray", msg("the panel collects icons (StatusNotifier)") if is_linux else msg("the system has one"))
     if found.tray == "xembed":
-        return ok("tray", said("an XEmbed tray: the icon shows, but has no menu there"), advice.tray())
+        return ok("tray", msg("an XEmbed tray: the icon shows, but has no menu there"), advice.tray())
     if not found.has_display:
         return skipped("tray", NO_DESKTOP)
-    return cannot("tray", found.reasons.get("tray", said("no panel collects icons")), advice.tray())
+    return cannot("tray", found.reasons.get("tray", msg("no panel collects icons")), advice.tray())
 
 
 async def notifications() -> Finding:
@@ -41,22 +41,22 @@ async def notifications() -> Finding:
         return await _native_notifications()
     found = await session()
     if not found.has_session_bus:
-        why = found.reasons.get("session bus", said("there is no session bus"))
+        why = found.reasons.get("session bus", msg("there is no session bus"))
         if not found.has_display:
             return skipped("notifications", NO_DESKTOP)
-        return cannot("notifications", why, said("Sign in to a desktop session; over SSH there is none"))
+        return cannot("notifications", why, msg("Sign in to a desktop session; over SSH there is none"))
     from tray_app.interfaces.notifications.daemon_info import notification_daemon
 
     daemon = await notification_daemon(found.bus_address)
     if daemon is None:
         if not found.has_display:
             return skipped("notifications", NO_DESKTOP)
-        return cannot("notifications", said("no notification daemon answers"), advice.notifications())
+        return cannot("notifications", msg("no notification daemon answers"), advice.notifications())
     name, capabilities = daemon
-    abilities = ", ".join(sorted(capabilities)) or said("nothing beside text")
-    says = said("{name} can do: {abilities}", name=name, abilities=abilities)
+    abilities = ", ".join(sorted(capabilities)) or msg("nothing beside text")
+    says = msg("{name} can do: {abilities}", name=name, abilities=abilities)
     if "actions" not in capabilities:
-        no_buttons = said("it has no buttons: the text says where to click instead")
+        no_buttons = msg("it has no buttons: the text says where to click instead")
         return ok("notifications", joined("; ", (says, no_buttons)))
     return ok("notifications", says)
 
@@ -69,9 +69,9 @@ async def browser() -> Finding:
     if program:
         return ok("browser", program)
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        remedy = said("Sign in with: {command}", command="lamplighter login ACCOUNT --no-browser")
-        return skipped("browser", said("there is no display here"), remedy)
-    return cannot("browser", said("no browser was found"), advice.install("firefox"))
+        remedy = msg("Sign in with: {command}", command="lamplighter login ACCOUNT --no-browser")
+        return skipped("browser", msg("there is no display here"), remedy)
+    return cannot("browser", msg("no browser was found"), advice.install("firefox"))
 
 
 async def autostart() -> Finding:
@@ -83,8 +83,8 @@ async def autostart() -> Finding:
     except LamplighterError as error:
         return cannot("autostart", error.what, error.remedy)
     if is_on:
-        return ok("autostart", said("on"))
-    return ok("autostart", said("off"), said("Switch it on: {command}", command="lamplighter autostart on"))
+        return ok("autostart", msg("on"))
+    return ok("autostart", msg("off"), msg("Switch it on: {command}", command="lamplighter autostart on"))
 
 
 async def _native_notifications() -> Finding:
@@ -93,7 +93,7 @@ async def _native_notifications() -> Finding:
     notifier = NativeNotifier()
     try:
         if not await notifier.probe():
-            return cannot("notifications", said("the system takes none from this program"), advice.notifications())
-        return ok("notifications", said("with buttons") if notifier.has_actions else said("without buttons"))
+            return cannot("notifications", msg("the system takes none from this program"), advice.notifications())
+        return ok("notifications", msg("with buttons") if notifier.has_actions else msg("without buttons"))
     finally:
         await notifier.close()

@@ -15,7 +15,7 @@ from tray_app.base.log import LOG
 from tray_app.base.paths import Places
 from tray_app.core.account import Account, Configuration
 from tray_app.core.errors import LamplighterError, Misconfigured
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.core.ports import Clock
 from tray_app.interfaces.doctor import advice, desktop, home, network
 from tray_app.interfaces.doctor.finding import Finding, Verdict, cannot, masked, ok
@@ -76,9 +76,9 @@ async def _watched(account: Account) -> Finding:
         return cannot("Claude Code", error.what, error.remedy, account.name)
     path = credentials_file(account)
     if path.exists():
-        says = said("{program}; its sign-in is watched in {path}", program=program, path=path)
+        says = msg("{program}; its sign-in is watched in {path}", program=program, path=path)
     else:
-        says = said("{program}; no sign-in is in {path}", program=program, path=path)
+        says = msg("{program}; no sign-in is in {path}", program=program, path=path)
     return ok("Claude Code", says, account=account.name)
 
 
@@ -87,12 +87,12 @@ async def _within(name: str, check: Awaitable[Finding], account: str | None = No
         async with asyncio.timeout(LIMIT):
             return await check
     except TimeoutError:
-        says = said("no end within {seconds} s", seconds=f"{LIMIT:.0f}")
-        return cannot(name, says, said("Something there hangs: try again after a new login"), account)
+        says = msg("no end within {seconds} s", seconds=f"{LIMIT:.0f}")
+        return cannot(name, says, msg("Something there hangs: try again after a new login"), account)
     except Exception as error:  # noqa: BLE001 - a bug of ours must not hide what the other checks have found
         LOG.exception("doctor: %s ended in a way that was not foreseen", name)
-        says = said("this check failed by itself ({error})", error=type(error).__name__)
-        return cannot(name, says, said("Please tell us"), account)
+        says = msg("this check failed by itself ({error})", error=type(error).__name__)
+        return cannot(name, says, msg("Please tell us"), account)
 
 
 def report_json(findings: list[Finding], told: Callable[[str], str] = str) -> dict[str, Any]:

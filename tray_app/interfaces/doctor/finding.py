@@ -10,27 +10,27 @@ from pathlib import Path
 from typing import Any, Final
 
 from tray_app.core.failure import plain
-from tray_app.core.message import said
+from tray_app.core.message import msg
 
 _LONGEST = 400
 _CHECKS: Final = {
     str(name): name
     for name in (
-        said("configuration"),
-        said("folders"),
-        said("keyring"),
-        said("tray"),
-        said("notifications"),
-        said("browser"),
-        said("autostart"),
-        said("applet"),
-        said("clock"),
-        said("network"),
-        said("proxy"),
-        said("DNS"),
-        said("TLS"),
-        said("discovery"),
-        said("Claude Code"),
+        msg("configuration"),
+        msg("folders"),
+        msg("keyring"),
+        msg("tray"),
+        msg("notifications"),
+        msg("browser"),
+        msg("autostart"),
+        msg("applet"),
+        msg("clock"),
+        msg("network"),
+        msg("proxy"),
+        msg("DNS"),
+        msg("TLS"),
+        msg("discovery"),
+        msg("Claude Code"),
     )
 }
 """The names of all checks, as they can be told."""

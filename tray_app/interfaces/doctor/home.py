@@ -10,7 +10,7 @@ from tray_app._version import __version__
 from tray_app.base.paths import Places
 from tray_app.core.account import Configuration
 from tray_app.core.errors import LamplighterError, Misconfigured, StoreUnavailable
-from tray_app.core.message import joined, said
+from tray_app.core.message import joined, msg
 from tray_app.interfaces.doctor import advice
 from tray_app.interfaces.doctor.blocking import in_thread
 from tray_app.interfaces.doctor.finding import Finding, cannot, ok, skipped
@@ -25,9 +25,9 @@ def configuration(found: Configuration, broken: Misconfigured | None, path: Path
         return cannot("configuration", broken.what, broken.remedy)
     number = len(found.accounts)
     if not number:
-        remedy = said("Add Account... in the lamp's menu, or write one into {path}", path=path)
-        return ok("configuration", said("no account yet"), remedy)
-    return ok("configuration", said("1 account") if number == 1 else said("{count} accounts", count=number))
+        remedy = msg("Add Account... in the lamp's menu, or write one into {path}", path=path)
+        return ok("configuration", msg("no account yet"), remedy)
+    return ok("configuration", msg("1 account") if number == 1 else msg("{count} accounts", count=number))
 
 
 async def folders(here: Places) -> Finding:
@@ -35,19 +35,19 @@ async def folders(here: Places) -> Finding:
     for folder in (here.config_file.parent, here.state, here.log_file.parent, here.runtime):
         nearest = next((one for one in (folder, *folder.parents) if one.exists()), folder)
         if hasattr(os, "getuid") and nearest == folder and nearest.stat().st_uid != os.getuid():
-            says = said("{folder} belongs to another user", folder=folder)
-            return cannot("folders", says, said("Move it away, or set LAMPLIGHTER_HOME"))
+            says = msg("{folder} belongs to another user", folder=folder)
+            return cannot("folders", says, msg("Move it away, or set LAMPLIGHTER_HOME"))
         if not os.access(nearest, os.W_OK | os.X_OK):
-            says = said("{folder} cannot be written", folder=nearest)
-            return cannot("folders", says, said("Make it yours: {command}", command=f"chmod u+rwx {nearest}"))
-    says = said("configuration, state, log and socket have their places; the log: {path}", path=here.log_file)
+            says = msg("{folder} cannot be written", folder=nearest)
+            return cannot("folders", says, msg("Make it yours: {command}", command=f"chmod u+rwx {nearest}"))
+    says = msg("configuration, state, log and socket have their places; the log: {path}", path=here.log_file)
     return ok("folders", says)
 
 
 async def keyring(found: Configuration, here: Places) -> Finding:
     """Whether the keyring keeps what it is given: a real write, read and delete."""
     if found.store == "memory":
-        says = said('the configuration says store = "memory": tokens live in the applet alone')
+        says = msg('the configuration says store = "memory": tokens live in the applet alone')
         return skipped("keyring", says)
     from tray_app.adapters.store.keyring_backend import backend_name
     from tray_app.adapters.store.keyring_store import KeyringStore
@@ -58,16 +58,16 @@ async def keyring(found: Configuration, here: Places) -> Finding:
         async with asyncio.timeout(_PATIENCE):
             await store.check()
     except TimeoutError:
-        says = said("it is locked, and its prompt was not answered")
-        return cannot("keyring", says, said("Unlock it, and run this again"))
+        says = msg("it is locked, and its prompt was not answered")
+        return cannot("keyring", says, msg("Unlock it, and run this again"))
     except StoreUnavailable as error:
         missing = error.reason in {"missing", "insecure"}
         return cannot("keyring", error.what, advice.keyring() if missing else error.remedy)
     finally:
         await store.close()
     chosen = "PYTHON_KEYRING_BACKEND" in os.environ
-    says = said("{name} has kept, given back and erased a probe", name=name)
-    return ok("keyring", joined("; ", (says, said("chosen by name") if chosen else "")))
+    says = msg("{name} has kept, given back and erased a probe", name=name)
+    return ok("keyring", joined("; ", (says, msg("chosen by name") if chosen else "")))
 
 
 async def applet(here: Places) -> Finding:
@@ -80,14 +80,14 @@ async def applet(here: Places) -> Finding:
         if await in_thread(client.alive):
             version = (await in_thread(lambda: client.ask("GET", "/v1/status", seconds=5))).get("version")
             if version == __version__:
-                return ok("applet", said("it runs and answers at {path}", path=here.socket))
-            says = said("version {running} runs, and this is {ours}", running=version, ours=__version__)
-            return cannot("applet", says, said("{command}, and start it again", command="lamplighter quit"))
+                return ok("applet", msg("it runs and answers at {path}", path=here.socket))
+            says = msg("version {running} runs, and this is {ours}", running=version, ours=__version__)
+            return cannot("applet", says, msg("{command}, and start it again", command="lamplighter quit"))
     except LamplighterError as error:
         return cannot("applet", error.what, error.remedy)
     instance = InstanceLock(here.instance_lock)
     if here.instance_lock.exists() and not instance.try_acquire():
-        remedy = said("{command}, or end its process; then start it", command="lamplighter quit")
-        return cannot("applet", said("it runs, but does not answer"), remedy)
+        remedy = msg("{command}, or end its process; then start it", command="lamplighter quit")
+        return cannot("applet", msg("it runs, but does not answer"), remedy)
     instance.release()
-    return skipped("applet", said("it does not run"), said("Start it: {command}", command="lamplighter"))
+    return skipped("applet", msg("it does not run"), msg("Start it: {command}", command="lamplighter"))

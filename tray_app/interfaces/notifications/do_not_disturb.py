@@ -46,7 +46,7 @@ _NEWS: Final = {
 """The signals with which they tell that something is different now, GNOME's setting aside."""
 
 
-class DesktopQuiet:
+class DoNotDisturb:
     """What this desktop says of it. Holds its connections only while the person is left alone."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from typing import Final
 from tray_app.base.log import LOG
 from tray_app.core.failure import plain
 from tray_app.core.health import Health
-from tray_app.core.message import joined, said
+from tray_app.core.message import joined, msg
 from tray_app.core.ports import Clock, Notification, Notifier, Quiet
 
 TOGETHER: Final = timedelta(seconds=5)
@@ -28,7 +28,7 @@ COLLECT: Final = 0.3
 LATER: Final = timedelta(hours=1)
 SIGN_IN: Final = "sign-in"
 PUT_OFF: Final = "later"
-ACTIONS: Final = ((SIGN_IN, said("Sign In")), (PUT_OFF, said("Later")))
+ACTIONS: Final = ((SIGN_IN, msg("Sign In")), (PUT_OFF, msg("Later")))
 JOINT: Final = "sign-in"
 """The key of the joint notification; a single one's has the account's name after a colon."""
 
@@ -195,14 +195,14 @@ class Incidents:
                 self._show_single(name)
 
     def _show_single(self, account: str) -> None:
-        reason = self._incidents[account].reason or said("Only you can help: sign in again")
+        reason = self._incidents[account].reason or msg("Only you can help: sign in again")
         self._show(
             Notification(
                 key=f"{JOINT}:{account}",
-                title=said("Sign in to {name}", name=account),
+                title=msg("Sign in to {name}", name=account),
                 body=joined("", (reason, "" if reason.endswith(".") else ".")),
                 actions=ACTIONS,
-                otherwise=said("Click the lamp in the panel, then {name} > Sign In.", name=account),
+                otherwise=msg("Click the lamp in the panel, then {name} > Sign In.", name=account),
                 urgent=True,
             ),
             [account],
@@ -211,14 +211,14 @@ class Incidents:
     def _show_joint(self, accounts: list[str]) -> None:
         for key in {self._incidents[name].key for name in accounts} - {"", JOINT}:
             self._withdraw(key)
-        names = said("{names} and {last}", names=plain(", ".join(accounts[:-1]), 150), last=accounts[-1])
+        names = msg("{names} and {last}", names=plain(", ".join(accounts[:-1]), 150), last=accounts[-1])
         self._show(
             Notification(
                 key=JOINT,
-                title=said("Sign in to {count} accounts", count=len(accounts)),
-                body=said("Only you can help: {names} are no longer signed in.", names=names),
+                title=msg("Sign in to {count} accounts", count=len(accounts)),
+                body=msg("Only you can help: {names} are no longer signed in.", names=names),
                 actions=ACTIONS,
-                otherwise=said("Click the lamp in the panel, then Sign In under each account."),
+                otherwise=msg("Click the lamp in the panel, then Sign In under each account."),
                 urgent=True,
             ),
             accounts,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from tray_app.adapters.claude_code.account import Watched
+from tray_app.adapters.claude_code.account import WatchedAccount
 from tray_app.core.health import Health
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.core.phrasing import clock_time, day
 from tray_app.core.ports import Screen
 from tray_app.engine.events import Event
-from tray_app.engine.refresher import Keeper
+from tray_app.engine.refresher import Refresher
 from tray_app.interfaces.notifications.incidents import Incidents
 
 NO_SIGN_IN = timedelta(hours=1)
@@ -26,36 +26,36 @@ class IncidentScreen(Screen, Protocol):
     incidents: Incidents
 
 
-def notice(screen: IncidentScreen, kept: Keeper | Watched, event: Event, now: datetime) -> None:
+def notice(screen: IncidentScreen, kept: Refresher | WatchedAccount, event: Event, now: datetime) -> None:
     """Looks whether the event is one of these, and tells it then."""
-    if isinstance(kept, Watched):
+    if isinstance(kept, WatchedAccount):
         from tray_app.interfaces.notifications.claude_code_reminders import notice as watched_notice
 
         watched_notice(screen, kept, event, now)
     elif event.kind == "health":
         if kept.is_turned_away:
             reason = (event.facts["last_error"] or {}).get("message", "")
-            screen.incidents.begin(kept.account.name, said("{failure}; maybe a new sign-in helps", failure=reason))
+            screen.incidents.begin(kept.account.name, msg("{failure}; maybe a new sign-in helps", failure=reason))
         _warn(screen, kept, Health(event.facts["health"]), now)
 
 
-def _warn(screen: Screen, keeper: Keeper, health: Health, now: datetime) -> None:
+def _warn(screen: Screen, refresher: Refresher, health: Health, now: datetime) -> None:
     """Says once, at leisure, that the sign-in itself will end (contract, section 4: `ending`)."""
-    name, tokens = keeper.account.name, keeper.record.tokens
+    name, tokens = refresher.account.name, refresher.record.tokens
     if health in {Health.FRESH, Health.SIGNED_OUT, Health.SIGN_IN_NEEDED}:
-        if keeper.notebook.forget(WARNED):
+        if refresher.notes.forget(WARNED):
             screen.untell(f"ending:{name}")
         return
     if health is not Health.ENDING or tokens is None or tokens.sign_in_ends_at is None:
         return
-    if tokens.sign_in_ends_at - tokens.received_at < NO_SIGN_IN or not keeper.notebook.is_news(WARNED, "ending"):
+    if tokens.sign_in_ends_at - tokens.received_at < NO_SIGN_IN or not refresher.notes.is_news(WARNED, "ending"):
         return
     end = tokens.sign_in_ends_at
     screen.tell(
         f"ending:{name}",
-        said("The sign-in of {name} ends soon", name=name),
-        said("It ends on {day}, {time}. Sign in when it suits you.", day=day(end, now), time=clock_time(end)[:5]),
-        actions=[("sign-in", said("Sign In"))],
+        msg("The sign-in of {name} ends soon", name=name),
+        msg("It ends on {day}, {time}. Sign in when it suits you.", day=day(end, now), time=clock_time(end)[:5]),
+        actions=[("sign-in", msg("Sign In"))],
         chosen=lambda _action: screen.sign_in(name),
-        otherwise=said("Click the lamp in the panel, then {name} > Sign In.", name=name),
+        otherwise=msg("Click the lamp in the panel, then {name} > Sign In.", name=name),
     )

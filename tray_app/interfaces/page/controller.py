@@ -13,7 +13,7 @@ from tray_app.base.translation import translated
 from tray_app.core.claude_code import PROVIDER as CLAUDE_CODE
 from tray_app.core.errors import LamplighterError
 from tray_app.core.health import Health
-from tray_app.core.message import joined, said
+from tray_app.core.message import joined, msg
 from tray_app.core.phrasing import HEALTH_IN_WORDS, watched_words
 from tray_app.core.status import AccountStatus
 from tray_app.engine.events import Events
@@ -46,9 +46,9 @@ class AppletWithPage(Applet):
         lines = [joined(": ", (status.name, HEALTH_IN_WORDS[status.health])) for status in self.engine.statuses()]
         self.tell(
             "status",
-            said("Lamplighter is running"),
-            joined(", ", lines) or said("There is no account yet."),
-            actions=[("open", said("Open Lamplighter"))],
+            msg("Lamplighter is running"),
+            joined(", ", lines) or msg("There is no account yet."),
+            actions=[("open", msg("Open Lamplighter"))],
             chosen=lambda _action: self.show_page(),
         )
 
@@ -61,14 +61,14 @@ class AppletWithPage(Applet):
         from tray_app.interfaces.page.server import Page
 
         if self.page is None:
-            self.page = Page(FrontPage(self))
+            self.page = Page(PageController(self))
         address = await self.page.address(adding=adding)
         if not await asyncio.to_thread(self.browser.open, address):
-            what = said("No browser could be started")
-            raise LamplighterError(what, said("The same in a terminal: {command}", command="lamplighter status"))
+            what = msg("No browser could be started")
+            raise LamplighterError(what, msg("The same in a terminal: {command}", command="lamplighter status"))
 
 
-class FrontPage:
+class PageController:
     """The applet as its page sees it."""
 
     def __init__(self, applet: Applet) -> None:

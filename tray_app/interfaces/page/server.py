@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from tray_app.base.http.messages import Request, Response
 from tray_app.base.http.server import HttpServer, Limits, bind_loopback
 from tray_app.core.errors import LamplighterError, Misconfigured
-from tray_app.core.message import said
+from tray_app.core.message import msg
 from tray_app.engine.events import Events
 from tray_app.interfaces.page.gate import Gate
 from tray_app.interfaces.page.translations import words_json
@@ -106,7 +106,7 @@ class Page:
             try:
                 (listening,) = bind_loopback("127.0.0.1", 0)
             except OSError as error:
-                what = said("The page cannot be opened ({reason})", reason=error.strerror)
+                what = msg("The page cannot be opened ({reason})", reason=error.strerror)
                 raise LamplighterError(what) from error
             self._gate = Gate(f"http://127.0.0.1:{listening.getsockname()[1]}", loop.time)
             self._server = HttpServer(self._answer, Limits(body=16_384, connections=64, keep_alive=True))
@@ -219,7 +219,7 @@ def _texts(body: bytes) -> dict[str, str]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise Misconfigured(said("This was not understood"))
+        raise Misconfigured(msg("This was not understood"))
     return found
 
 

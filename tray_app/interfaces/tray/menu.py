@@ -8,7 +8,7 @@ from datetime import datetime
 
 from tray_app.core.claude_code import PROVIDER as CLAUDE_CODE
 from tray_app.core.health import Health, worst
-from tray_app.core.message import joined, said
+from tray_app.core.message import joined, msg
 from tray_app.core.phrasing import HEALTH_IN_WORDS, account_line, clock_time, watched_words
 from tray_app.core.ports import Clock, MenuEntry, TrayView
 from tray_app.core.status import AccountStatus
@@ -76,7 +76,7 @@ def _tooltip(situation: Situation) -> str:
     if situation.configuration_error:
         return joined(": ", ("Lamplighter", situation.configuration_error))
     if not situation.statuses:
-        return said("Lamplighter: no account yet")
+        return msg("Lamplighter: no account yet")
     lines = [_status_line(status) for status in situation.statuses]
     return joined("\n" if len(lines) > 1 else ": ", ("Lamplighter", *lines))
 
@@ -87,7 +87,7 @@ def _status_line(status: AccountStatus) -> str:
     ends_by_itself = status.health in {Health.FRESH, Health.RETRYING} and status.provider != CLAUDE_CODE
     if ends_by_itself and status.expires_at is not None:
         end = clock_time(status.expires_at)[:5]
-        return said("{name}: {health} until {time}", name=status.name, health=words, time=end)
+        return msg("{name}: {health} until {time}", name=status.name, health=words, time=end)
     return joined(": ", (status.name, words))
 
 
@@ -98,10 +98,10 @@ def _accounts(situation: Situation, acts: Acts) -> list[MenuEntry | None]:
         if status.provider == CLAUDE_CODE:
             text = joined(": ", (status.name, watched_words(status.health, status.sign_in_ends_at, situation.now)))
         if status.name in situation.signing_in:
-            text = said("{name}: waiting for the browser", name=status.name)
+            text = msg("{name}: waiting for the browser", name=status.name)
         entries.append(MenuEntry(text, below=_account(status, acts, is_open=status.name in situation.signing_in)))
     if not entries:
-        entries.append(MenuEntry(said("No account yet"), enabled=False))
+        entries.append(MenuEntry(msg("No account yet"), enabled=False))
     return [*entries, None]
 
 
@@ -109,18 +109,18 @@ def _account(status: AccountStatus, acts: Acts, *, is_open: bool) -> tuple[MenuE
     name, health = status.name, status.health
     reason = () if status.failure is None else (MenuEntry(status.failure.message, enabled=False), None)
     if status.provider == CLAUDE_CODE:
-        return (*reason, MenuEntry(said("Sign In"), lambda: acts.sign_in(name)))
+        return (*reason, MenuEntry(msg("Sign In"), lambda: acts.sign_in(name)))
     elsewhere = (  # for a browser that is not this desktop's, or whose answer did not reach us
-        MenuEntry(said("Copy Sign-in Link"), lambda: acts.copy_link(name)),
-        MenuEntry(said("Paste Answer"), lambda: acts.paste_answer(name)),
+        MenuEntry(msg("Copy Sign-in Link"), lambda: acts.copy_link(name)),
+        MenuEntry(msg("Paste Answer"), lambda: acts.paste_answer(name)),
     )
     return (
         *reason,
-        MenuEntry(said("Sign In"), lambda: acts.sign_in(name)),
+        MenuEntry(msg("Sign In"), lambda: acts.sign_in(name)),
         *(elsewhere if is_open else ()),
-        MenuEntry(said("Refresh Now"), lambda: acts.refresh(name), enabled=health in _HARMLESS),
-        MenuEntry(said("Copy Token"), lambda: acts.copy_token(name), enabled=health in _HARMLESS - {Health.EXPIRED}),
-        MenuEntry(said("Sign Out"), lambda: acts.sign_out(name), enabled=health is not Health.SIGNED_OUT),
+        MenuEntry(msg("Refresh Now"), lambda: acts.refresh(name), enabled=health in _HARMLESS),
+        MenuEntry(msg("Copy Token"), lambda: acts.copy_token(name), enabled=health in _HARMLESS - {Health.EXPIRED}),
+        MenuEntry(msg("Sign Out"), lambda: acts.sign_out(name), enabled=health is not Health.SIGNED_OUT),
     )
 
 
@@ -130,15 +130,15 @@ def _program(situation: Situation, acts: Acts) -> tuple[MenuEntry | None, ...]:
     add = acts.add_account
     default = (lambda: acts.sign_in(needed)) if needed else (acts.edit_configuration if broken else None)
     return (
-        *((MenuEntry(said("Sign In to {name}", name=needed), default, default=True),) if needed else ()),
+        *((MenuEntry(msg("Sign In to {name}", name=needed), default, default=True),) if needed else ()),
         MenuEntry(
-            said("Open Lamplighter"), acts.open_page, default=not needed and not broken and bool(situation.statuses)
+            msg("Open Lamplighter"), acts.open_page, default=not needed and not broken and bool(situation.statuses)
         ),
-        MenuEntry(said("Add Account..."), add, default=not needed and not broken and not situation.statuses),
-        MenuEntry(said("Edit Configuration"), acts.edit_configuration, default=bool(broken) and not needed),
+        MenuEntry(msg("Add Account..."), add, default=not needed and not broken and not situation.statuses),
+        MenuEntry(msg("Edit Configuration"), acts.edit_configuration, default=bool(broken) and not needed),
         None,
-        MenuEntry(said("Start at Login"), acts.toggle_autostart, ticked=situation.autostart),
-        MenuEntry(said("Open Log"), acts.open_log),
-        MenuEntry(said("About"), acts.about),
-        MenuEntry(said("Quit"), acts.quit),
+        MenuEntry(msg("Start at Login"), acts.toggle_autostart, ticked=situation.autostart),
+        MenuEntry(msg("Open Log"), acts.open_log),
+        MenuEntry(msg("About"), acts.about),
+        MenuEntry(msg("Quit"), acts.quit),
     )

@@ -9,14 +9,14 @@ from tray_app._version import __version__
 from tray_app.adapters.config.parser import EXAMPLE
 from tray_app.base.paths import write_private
 from tray_app.core.errors import LamplighterError
-from tray_app.core.message import joined, said
+from tray_app.core.message import joined, msg
 from tray_app.core.ports import Tray, TrayView
 from tray_app.core.tokens import Secret
 from tray_app.interfaces.applet import Applet
 from tray_app.interfaces.tray.menu import Acts, Situation, view_of
 
 
-class TrayFace:
+class TrayPresenter:
     """A tray that shows an applet. The acts of its menu come from the tray's own thread."""
 
     def __init__(self, tray: Tray) -> None:
@@ -93,11 +93,11 @@ def welcome(applet: Applet) -> None:
     """Greets a person who has no configuration yet, with a way on that needs no terminal."""
     applet.tell(
         "welcome",
-        said("Welcome to Lamplighter"),
-        said("The lamp in your panel is lit while you are signed in. Add your first account to light it."),
-        actions=[("add", said("Add Account..."))],
+        msg("Welcome to Lamplighter"),
+        msg("The lamp in your panel is lit while you are signed in. Add your first account to light it."),
+        actions=[("add", msg("Add Account..."))],
         chosen=lambda _action: applet.show_page(adding=True),
-        otherwise=said("Click the lamp in the panel, then Add Account..."),
+        otherwise=msg("Click the lamp in the panel, then Add Account..."),
     )
 
 
@@ -105,8 +105,8 @@ async def _open(path: Path) -> None:
     from tray_app.adapters.platform.file_opener import open_file
 
     if not await asyncio.to_thread(open_file, path):
-        what = said("No program was found that opens {name}", name=path.name)
-        raise LamplighterError(what, said("It is here: {path}", path=path))
+        what = msg("No program was found that opens {name}", name=path.name)
+        raise LamplighterError(what, msg("It is here: {path}", path=path))
 
 
 async def _copy(applet: Applet, name: str) -> None:
@@ -114,17 +114,17 @@ async def _copy(applet: Applet, name: str) -> None:
 
     tokens = await applet.engine.token(name)
     if not await asyncio.to_thread(copy, tokens.access_token):
-        what = said("The clipboard of this desktop cannot be reached")
-        raise LamplighterError(what, said("Use: {command}", command=f"lamplighter token {name}"))
+        what = msg("The clipboard of this desktop cannot be reached")
+        raise LamplighterError(what, msg("Use: {command}", command=f"lamplighter token {name}"))
 
 
 async def _copy_link(applet: Applet, name: str) -> None:
     from tray_app.adapters.platform.clipboard import copy
 
-    invitation = applet.engine.sign_ins.invitation(name)
-    if invitation is not None and not await asyncio.to_thread(copy, Secret(invitation.url)):
-        what = said("The clipboard of this desktop cannot be reached")
-        raise LamplighterError(what, said("Use: {command}", command=f"lamplighter login {name} --paste"))
+    prompt = applet.engine.sign_ins.prompt(name)
+    if prompt is not None and not await asyncio.to_thread(copy, Secret(prompt.url)):
+        what = msg("The clipboard of this desktop cannot be reached")
+        raise LamplighterError(what, msg("Use: {command}", command=f"lamplighter login {name} --paste"))
 
 
 async def _paste(applet: Applet, name: str) -> None:
@@ -136,4 +136,4 @@ async def _paste(applet: Applet, name: str) -> None:
 
 
 async def _about(applet: Applet) -> None:
-    applet.tell("about", joined(" ", ("Lamplighter", __version__)), said("Keeps you signed in. MIT licence."))
+    applet.tell("about", joined(" ", ("Lamplighter", __version__)), msg("Keeps you signed in. MIT licence."))

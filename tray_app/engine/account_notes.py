@@ -20,7 +20,7 @@ KEPT: Final = ("later_until", "warned_of", "grant")
 """What a person was told or has answered or done; no refresh changes it."""
 
 
-class Notebook:
+class AccountNotes:
     """One account's facts."""
 
     def __init__(self, name: str, facts: Facts) -> None:
