@@ -16,9 +16,9 @@ import pytest
 from tests.builders import account, failure, tokens
 from tests.fakes.hand_plan import HandPlan
 from tests.fakes.notification_daemon import bare_bus
+from tests.fakes.one_account import Environment
 from tests.fakes.system_bus import CONNECTED, CONNECTING, DISCONNECTED, SystemBus
 from tests.fakes.waiting import until
-from tests.integration.test_keeper import Environment
 from tests.keyring_session import eventually
 from tray_app.adapters.platform import linux_kernel_events as kernel_events
 from tray_app.adapters.platform.linux_kernel_events import ClockSet
@@ -204,7 +204,13 @@ class Stage:
         self.clock = self.world.clock
         self.steady = self.world.provider.clock = Steady(self.clock)
         self.world.parts = type(self.world.parts)(
-            self.world.store, self.world.facts, self.world.provider, self.world.parts.lock, self.steady, lambda: 0.5
+            self.world.store,
+            self.world.facts,
+            self.world.provider,
+            self.world.parts.lock,
+            self.steady,
+            lambda: 0.5,
+            None,
         )
         here = account("here", issuer="http://127.0.0.1:9")
         self.engine = Engine(
@@ -228,7 +234,7 @@ class Stage:
         await self.settled()
 
     async def settled(self):
-        await until(lambda: not self.engine._tasks)
+        await until(lambda: not self.engine.scheduler.tasks)
         await asyncio.sleep(0)
 
     def health(self, name="work"):
@@ -247,7 +253,7 @@ async def test_a_night_on_which_the_token_ended_is_one_refresh_once_the_network_
     await stage.happened("suspend")
     stage.clock.pass_by(hours=9)
     await stage.happened("resume")
-    stage.engine.replan()  # the heartbeat may come in between
+    stage.engine.scheduler.replan()  # the heartbeat may come in between
     await stage.settled()
     before = list(stage.world.provider.seen)
     await stage.happened("network")
@@ -270,7 +276,7 @@ async def test_nothing_is_begun_while_the_machine_falls_asleep_and_what_is_under
     await stage.signed_in("work")
     stage.clock.pass_by(minutes=51)
     stage.world.provider.go_on.clear()
-    stage.engine.replan()
+    stage.engine.scheduler.replan()
     while not stage.world.provider.seen:  # noqa: ASYNC110 - another task sets no event
         await asyncio.sleep(0)
     sleeping = asyncio.create_task(stage.engine.system_state.happened("suspend"))
@@ -280,7 +286,7 @@ async def test_nothing_is_begun_while_the_machine_falls_asleep_and_what_is_under
     await sleeping
     stored = stage.world.held()
     stage.clock.pass_by(minutes=55)
-    stage.engine.replan()
+    stage.engine.scheduler.replan()
     await stage.settled()
 
     assert (waits, stored) == (True, "R1")
@@ -307,7 +313,7 @@ async def test_what_failed_far_into_its_back_off_is_tried_within_two_seconds_of_
     await stage.happened("network")
     due = refresher.due() - stage.steady.time
     stage.clock.pass_by(seconds=2)
-    stage.engine.replan()
+    stage.engine.scheduler.replan()
     await stage.settled()
 
     assert due < timedelta(seconds=2)
@@ -388,7 +394,7 @@ async def test_a_journey_to_another_time_zone_changes_nothing(stage, monkeypatch
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
-        stage.engine.replan()
+        stage.engine.scheduler.replan()
         await stage.settled()
         assert stage.engine.statuses()[0].expires_at == left
         assert stage.world.provider.seen == []
