@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -203,15 +204,7 @@ class Stage:
         self.world = Environment(folder)
         self.clock = self.world.clock
         self.steady = self.world.provider.clock = Steady(self.clock)
-        self.world.parts = type(self.world.parts)(
-            self.world.store,
-            self.world.facts,
-            self.world.provider,
-            self.world.parts.lock,
-            self.steady,
-            lambda: 0.5,
-            None,
-        )
+        self.world.parts = replace(self.world.parts, clock=self.steady)
         here = account("here", issuer="http://127.0.0.1:9")
         self.engine = Engine(
             Configuration({"work": self.world.account, "here": here}), lambda _: self.world.parts, None, self._plan
@@ -324,9 +317,7 @@ async def test_those_who_get_the_network_back_together_do_not_ask_together(tmp_p
     dues = []
     for draw in (0.0, 0.3, 0.9):
         world = Environment(tmp_path / str(draw))
-        world.parts = type(world.parts)(
-            world.store, world.facts, world.provider, world.parts.lock, world.clock, lambda draw=draw: draw
-        )
+        world.parts = replace(world.parts, draw=lambda draw=draw: draw)
         refresher = await world.signed_in()
         world.provider.failures = [failure(FailureKind.UNREACHABLE, world.clock.time)]
         await refresher.attempt(forced=True)
@@ -371,13 +362,13 @@ async def test_a_dead_battery_s_clock_is_waited_out_and_corrected(stage):
     again = Engine(Configuration({"work": stage.world.account}), lambda _: stage.world.parts, None, stage._plan)
     stage.world.provider.failures = [failure(FailureKind.UNTRUSTED, stage.steady.time)]
     await again.start()
-    refresher = again.refresher("work")
+    refresher = again.account("work")
     await until(lambda: refresher.record.failure and not refresher.busy)
     at_boot = refresher.health
     stage.steady.set_by = timedelta(0)
     await again.system_state.happened("clock")
     stage.clock.pass_by(seconds=1)
-    again.replan()
+    again.scheduler.replan()
     await until(lambda: refresher.health is Health.FRESH)
     await again.stop()
 
