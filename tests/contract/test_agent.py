@@ -20,7 +20,8 @@ import pytest
 from tests.builders import tokens
 from tests.keyring_session import eventually
 from tray_app.base.clock import WallClock
-from tray_app.base.paths import SOCKET_VARIABLE, Places, places, places_in
+from tray_app.base.paths import Places, places, places_in
+from tray_app.base.socket_path import SOCKET_VARIABLE
 from tray_app.core.errors import LamplighterError, NoApplet, SignInNeeded, Unavailable, UnknownAccount
 from tray_app.core.events import SignInChanged
 from tray_app.core.ports import SignInPrompt

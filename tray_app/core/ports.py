@@ -96,9 +96,10 @@ class RefreshLock(Protocol):
         """Waits for the account's lock and holds it."""
 
     def claim(self, account: str, *, newer: bool) -> bool:
-        """Tells the other processes that this one has newer tokens than the store, or no longer. Its end tells it, too.
+        """Claims, for other processes to see, that this one has newer tokens than the store, or ends the claim.
 
-        Says whether it is so now: another one may have them. Raises `StoreUnavailable` where it cannot be told.
+        Says whether it holds the claim now: another one may. Its end ends it. Raises `StoreUnavailable` where no claim
+        can be made.
         """
 
     def is_claimed(self, account: str) -> bool:
@@ -316,7 +317,7 @@ class Browser(Protocol):
 
 
 class SystemEvents(Protocol):
-    """Resume, network, clock set: told where the platform signals them."""
+    """Resume, network, clock set: reported where the platform signals them."""
 
     async def watch(self, happened: Callable[[str], Awaitable[None]]) -> None:
         """Calls `happened("resume" | "network" | "clock" | "suspend")`. Returns at once where nothing can be had."""

@@ -15,7 +15,8 @@ from tray_app.adapters.platform.browser import SystemBrowser
 from tray_app.adapters.platform.desktop_session import find_session
 from tray_app.base import log
 from tray_app.base.clock import WallClock
-from tray_app.base.paths import HOME_VARIABLE, Places, places_in, write_private
+from tray_app.base.paths import Places, places_in, write_private
+from tray_app.base.socket_path import HOME_VARIABLE
 from tray_app.bootstrap import Environment
 from tray_app.core.events import Event, HealthChanged
 from tray_app.core.health import Health

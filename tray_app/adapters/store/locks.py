@@ -51,9 +51,10 @@ class FileLock:
                 lock.release()
 
     def claim(self, account: str, *, newer: bool) -> bool:
-        """Tells the other processes that this one has newer tokens than the store, or no longer. Its end tells it, too.
+        """Claims, for other processes to see, that this one has newer tokens than the store, or ends the claim.
 
-        Says whether it is so now: another one may have them. Raises `StoreUnavailable` where no lock can be had at all.
+        Says whether it holds the claim now: another one may. Its end ends it. Raises `StoreUnavailable` where no lock
+        can be had at all.
         """
         if not newer:
             if account in self._claims:
