@@ -67,7 +67,7 @@ class Engine:
     async def sign_in(self, name: str, browser: object, flow: object) -> SignInPrompt:
         raise NotImplementedError
 
-    answer = set_client_secret = forget = cancel_sign_in = refresh = sign_in
+    paste = set_client_secret = forget = cancel_sign_in = refresh = sign_in
 
     def _tokens(self) -> TokenSet:
         return replace(tokens(), access_token=Secret(self.access_token))

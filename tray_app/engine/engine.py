@@ -177,10 +177,10 @@ class Engine:
         """
         return await self.sign_ins.begin(await self._settled_account(name), browser, flow)
 
-    async def answer(self, name: str, text: str, *, bare: bool) -> None:
+    async def paste(self, name: str, text: str, *, bare: bool) -> None:
         """Hands what a person has pasted to the account's open sign-in. Raises `UnknownAccount`, `SignInFailed`."""
         await self._settled_account(name)
-        self.sign_ins.answer(name, text, bare=bare)
+        self.sign_ins.paste(name, text, bare=bare)
 
     async def cancel_sign_in(self, name: str) -> None:
         """Ends the account's open sign-in, if there is one. Raises `UnknownAccount`."""

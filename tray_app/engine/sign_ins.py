@@ -28,8 +28,8 @@ class OpenSignIn(Protocol):
     async def run(self, keep: Keep, /) -> object:
         """Waits, exchanges, keeps. Raises `LamplighterError`."""
 
-    def answer(self, text: str, *, bare: bool) -> bool:
-        """Takes what a person has pasted. False where it is no answer to it; with `bare`, a code alone is one."""
+    def paste(self, text: str, *, bare: bool) -> bool:
+        """Takes what a person has pasted; False where it does not belong to this sign-in. `bare`: a code alone does."""
 
     async def close(self) -> None:
         """Ends it without tokens."""
@@ -112,14 +112,14 @@ class SignIns:
         """What the person needs for the account's open sign-in; None where none is open."""
         return self._open[name][0].prompt if name in self._open else None
 
-    def answer(self, name: str, text: str, *, bare: bool) -> None:
+    def paste(self, name: str, text: str, *, bare: bool) -> None:
         """Hands what a person has pasted to the account's open sign-in, which goes on where that does not belong to it.
 
         Raises `SignInFailed`.
         """
         if name not in self._open:
             raise SignInFailed(msg("{name}: no sign-in waits for an answer", name=name))
-        if not self._open[name][0].answer(text, bare=bare):
+        if not self._open[name][0].paste(text, bare=bare):
             raise SignInFailed(msg("{name}: what was pasted is no answer to this sign-in", name=name))
 
     async def cancel(self, name: str) -> None:

@@ -43,7 +43,7 @@ class Source(Protocol):
     async def sign_in(self, name: str, browser: Browser | None, flow: Flow) -> SignInPrompt:
         """Starts a sign-in; what the person needs for it."""
 
-    async def answer(self, name: str, text: str, *, bare: bool) -> None:
+    async def paste(self, name: str, text: str, *, bare: bool) -> None:
         """Hands what a person has pasted to the open sign-in."""
 
     async def set_client_secret(self, name: str, secret: Secret | None) -> str:
@@ -180,7 +180,7 @@ class Agent:
     async def _of_client(self, body: dict[str, Any], name: str, what: str) -> Response:
         match what:
             case "answer":
-                await self._source.answer(name, text_in(body, "answer"), bare=True)
+                await self._source.paste(name, text_in(body, "answer"), bare=True)
             case "secret":
                 secret = Secret(text_in(body, "client_secret"))
                 return _json(200, {"store": await self._source.set_client_secret(name, secret)})

@@ -1,4 +1,4 @@
-"""The scheduler on the real APScheduler: what comes due is looked after then, and the heartbeat is sure."""
+"""The heartbeat on the real APScheduler: it looks at the planned moment, and at every beat."""
 
 import asyncio
 from datetime import timedelta
