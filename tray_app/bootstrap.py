@@ -14,7 +14,7 @@ from tray_app.base.clock import WallClock
 from tray_app.base.paths import Places
 from tray_app.core.account import Account, Configuration
 from tray_app.core.claude_code import is_watched
-from tray_app.core.ports import Clock, Dependencies, Facts, Flow, ProviderError, SecretStore
+from tray_app.core.ports import Clock, Dependencies, Facts, Flow, ProviderError, SecretStore, WatchedCredentials
 from tray_app.engine.engine import Engine
 from tray_app.engine.error_mapping import error_of
 from tray_app.engine.scheduler import Heartbeat, MakePlan
@@ -58,20 +58,19 @@ class Parts:
 
     def dependencies(self, configuration: Configuration) -> Dependencies:
         """What the engine works with under this configuration, which names the store."""
-        from tray_app.adapters.claude_code.credentials import ClaudeCredentials
-
         world = self._world
         store, facts = _store(world, configuration)
         self._provider.store = store
-        return Dependencies(store, facts, self._provider, self._lock, world.clock, world.draw, ClaudeCredentials)
+        return Dependencies(store, facts, self._provider, self._lock, world.clock, world.draw, _credentials)
 
     async def prepare_sign_in(self, account: Account, flow: Flow) -> OpenSignIn:
         """A sign-in that is ready to run. Raises `ProviderError`, `LamplighterError`."""
-        from tray_app.adapters.claude_code.sign_in import ClaudeSignIn
+        if is_watched(account):
+            from tray_app.adapters.claude_code.sign_in import ClaudeSignIn
+
+            return ClaudeSignIn.prepare(account, self._world.clock, self._world.start_program)
         from tray_app.adapters.oauth.flows import prepared
 
-        if is_watched(account):
-            return ClaudeSignIn.prepare(account, self._world.clock, self._world.start_program)
         return await prepared(account, self._provider, flow, self._world.clock)
 
 
@@ -85,6 +84,12 @@ def _store(world: Environment, configuration: Configuration) -> tuple[SecretStor
     from tray_app.adapters.store.keyring_store import KeyringStore
 
     return world.store or KeyringStore(world.places.home), FactsFolder(world.places.state / "accounts")
+
+
+def _credentials(account: Account) -> WatchedCredentials:
+    from tray_app.adapters.claude_code.credentials import ClaudeCredentials  # few have such an account
+
+    return ClaudeCredentials(account)
 
 
 def first_look(account: Account) -> Look:

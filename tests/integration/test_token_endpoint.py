@@ -149,6 +149,22 @@ async def test_a_store_that_cannot_give_the_client_secret_sends_nothing(
     assert not server.requests
 
 
+async def test_a_store_that_is_locked_later_stops_no_refresh(server: AuthorizationServer, clock: HandClock) -> None:
+    secrets = iter([Secret("of the client")])
+
+    async def secret(_: str) -> Secret:
+        for found in secrets:
+            return found
+        raise StoreUnavailable("the keyring is locked", reason="locked")
+
+    account = named(server.issuer)
+    provider = OAuthProvider(clock, Clients(secret))
+    for _ in range(2):
+        await provider.refresh(account, held(account))
+
+    assert [form(request)["client_secret"] for request in server.to("/token")] == ["of the client"] * 2
+
+
 async def test_a_life_counts_from_the_request(
     server: AuthorizationServer, provider: OAuthProvider, clock: HandClock
 ) -> None:
