@@ -12,6 +12,8 @@ from tray_app.core.tokens import CLOCK_TOLERANCE, TokenSet
 SHORTEST_PLANNED_LIFE = timedelta(seconds=3)
 """A shorter life is planned as this, so that a lying provider makes no storm (contract, section 5)."""
 
+ENDING_WITHIN = timedelta(days=3)
+"""How long before its end a sign-in is `ending` (contract, section 4)."""
 MISCONFIGURED_ATTEMPTS = 3
 MISCONFIGURED_PAUSE = timedelta(hours=1)
 """After three refusals of the configuration it is asked again once an hour: people mend things on the other side."""
@@ -56,7 +58,7 @@ def retry_due(failure: Failure, attempts: int, policy: RetryPolicy, draw: float)
 
 
 def next_due(record: Record, bound_to: str, policy: RefreshPolicy) -> datetime | None:
-    """When this account wants to be looked after next; None where there is nothing to be done without a person.
+    """When the next refresh or retry is due; None where only a person can help.
 
     I3: while there is a refresh token that may be sent, there is always a next due time.
     """
@@ -84,7 +86,7 @@ def is_from_the_future(record: Record, now: datetime) -> bool:
 
 
 def health_changes_at(record: Record, now: datetime) -> datetime | None:
-    """When time alone will next change the health: at expiry, or three days before the sign-in ends.
+    """When time alone will next change the health: at expiry, or when the sign-in is about to end.
 
     Or when tokens that a wrong clock dated ahead are from the future no more.
     """
@@ -95,7 +97,7 @@ def health_changes_at(record: Record, now: datetime) -> datetime | None:
     if tokens.received_at > now + CLOCK_TOLERANCE:
         moments.append(tokens.received_at - CLOCK_TOLERANCE)
     if tokens.sign_in_ends_at is not None:
-        moments.append(tokens.sign_in_ends_at - timedelta(days=3))
+        moments.append(tokens.sign_in_ends_at - ENDING_WITHIN)
     return min((moment for moment in moments if moment > now), default=None)
 
 

@@ -1,4 +1,4 @@
-"""What a caller is told where there is no token for it: a failure or a health as an error with its exit code."""
+"""Why there is no token, as an error with an exit code: made from a failure or a health."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tray_app.core.phrasing import clock_time, day
 from tray_app.core.record import Record
 
 _NEAR = timedelta(hours=12)
-"""So far ahead a time of day tells the day as well."""
+"""Up to here a time of day alone is unambiguous."""
 
 
 def no_token(account: Account, record: Record, now: datetime) -> LamplighterError:

@@ -68,7 +68,7 @@ def failed(account: Account, what: str) -> SignInFailed:
     return SignInFailed(joined(": ", (account.name, what)), again(account))
 
 
-def error_of(account: Account, failure: Failure) -> LamplighterError:
+def sign_in_error(account: Account, failure: Failure) -> LamplighterError:
     """A provider's failure during a sign-in as the error that is told, with its exit code."""
     what = joined(": ", (account.name, failure.message))
     match failure.kind:

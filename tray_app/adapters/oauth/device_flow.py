@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from tray_app.adapters.oauth.attempt import Attempt, error_of, failed
+from tray_app.adapters.oauth.attempt import Attempt, failed, sign_in_error
 from tray_app.adapters.oauth.client_auth import Client
 from tray_app.adapters.oauth.device_code import LONGEST_INTERVAL, DeviceCode
 from tray_app.adapters.oauth.provider import OAuthProvider
@@ -68,7 +68,7 @@ class DeviceSignIn:
         finally:
             self._attempt.over()
 
-    def answer(self, _text: str, *, bare: bool) -> bool:  # noqa: ARG002 - as `SignIn` has it
+    def paste(self, _text: str, *, bare: bool) -> bool:  # noqa: ARG002 - as `SignIn` has it
         """Nothing can be pasted here: the answer comes by itself."""
         return False
 
@@ -106,7 +106,7 @@ class DeviceSignIn:
                 what = msg("{host} ended the sign-in ({reason})", host=self._client.host, reason=code)
                 raise failed(account, what) from error
             case _:
-                raise error_of(account, failure) from error
+                raise sign_in_error(account, failure) from error
 
 
 _PASSING = frozenset({FailureKind.UNREACHABLE, FailureKind.UNTRUSTED, FailureKind.THROTTLED})
