@@ -72,8 +72,14 @@ def asked_for(name: str) -> list[str]:
     """The requirements that pyproject states for a group, or for RUN."""
     pyproject = _pyproject()
     if name == RUN:
-        return [*pyproject["project"]["dependencies"], *pyproject["build-system"]["requires"]]
+        return [*runtime(), *pyproject["build-system"]["requires"]]
     lines: list[str] = pyproject["dependency-groups"][name]
+    return lines
+
+
+def runtime() -> list[str]:
+    """What Lamplighter itself needs, as pyproject says it."""
+    lines: list[str] = _pyproject()["project"]["dependencies"]
     return lines
 
 
