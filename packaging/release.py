@@ -1,4 +1,4 @@
-"""`python3 packaging/release.py [--look | --sums FOLDER]`: whether this commit can be released, and what a person does then by hand.
+"""`python3 packaging/release.py [--look | --sums FOLDER]`: whether this commit can be released, and what is left to do.
 
 It looks at tree, version, changelog and tag; runs what CI runs; builds wheel, sdist and Debian package twice, compares
 the bytes, and leaves them in `dist` with their SBOMs and SHA256SUMS. With LAMPLIGHTER_SIGNING_KEY, the id of a key that

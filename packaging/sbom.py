@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import licences
-import requirements
+import pins
 
 NAME = "lamplighter.cdx.json"
 """What it is called within a package; beside it, it has the package's own name with `.cdx.json` after it."""
@@ -44,7 +44,7 @@ def put(content: bytes, inside: Path, package: Path) -> None:
 
 def of_wheel(version: str) -> bytes:
     """The SBOM of the wheel, which bundles nothing: the libraries that it asks for, with the versions it allows."""
-    return written(version, map(_wanted, requirements.runtime()))
+    return written(version, map(_wanted, pins.runtime()))
 
 
 def written(version: str, components: Iterable[dict[str, Any]]) -> bytes:

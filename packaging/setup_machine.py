@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import requirements
+import pins
 
 ROOT = Path(__file__).resolve().parents[1]
 ASSUME_YES = "--yes"
@@ -107,9 +107,9 @@ def environment(groups: Sequence[str] = (), own: Path | None = None) -> Path:
 def _plan(groups: Sequence[str]) -> str:
     """What a new environment will hold, in words."""
     if not groups:
-        names = ", ".join(re.split(r"[<>=;\[ ]", line)[0] for line in requirements.asked_for(requirements.RUN))
+        names = ", ".join(re.split(r"[<>=;\[ ]", line)[0] for line in pins.asked_for(pins.RUN))
         return f"the Python packages that it needs ({names}, and what these depend on)"
-    files = ", ".join(str(requirements.file(name).relative_to(ROOT)) for name in (requirements.RUN, *groups))
+    files = ", ".join(str(pins.file(name).relative_to(ROOT)) for name in (pins.RUN, *groups))
     return f"the Python packages that these files list ({files})"
 
 
@@ -130,9 +130,9 @@ def _install(python: Path, groups: list[str], *, editable: bool) -> None:
     words = f"Installing Lamplighter{' and what its tests need' if groups else ''} ..."
     remedy = "Its packages come from your Python package index: is the network there? Then run the same command again."
     if groups:
-        names = [requirements.RUN, *groups]
-        if stale := [name for name in names if not requirements.is_current(name)]:
-            sys.exit(requirements.out_of_date(stale))
+        names = [pins.RUN, *groups]
+        if stale := [name for name in names if not pins.is_current(name)]:
+            sys.exit(pins.out_of_date(stale))
         run(words, [*pip, *hashed(*names)], remedy)
         words = "Installing this checkout ..."
         pip += ["--no-deps", "--no-build-isolation"]  # all that it needs is there, setuptools as well
@@ -148,12 +148,12 @@ def _install(python: Path, groups: list[str], *, editable: bool) -> None:
 
 def hashed(*names: str) -> list[str]:
     """Arguments of pip that install the pinned files of these names, and nothing whose hash is not in them."""
-    return ["--require-hashes", *(word for name in names for word in ("-r", str(requirements.file(name))))]
+    return ["--require-hashes", *(word for name in names for word in ("-r", str(pins.file(name))))]
 
 
 def _fingerprint(*, editable: bool) -> str:
     """Changes when an installation is out of date; an editable one is only when its metadata changed."""
-    files = [ROOT / "pyproject.toml", ROOT / "tray_app/_version.py", *sorted(requirements.FOLDER.glob("*.txt"))]
+    files = [ROOT / "pyproject.toml", ROOT / "tray_app/_version.py", *sorted(pins.FOLDER.glob("*.txt"))]
     if not editable:
         files += sorted(path for path in ROOT.glob("tray_app/**/*") if path.is_file() and path.suffix != ".pyc")
     digest = hashlib.sha256()

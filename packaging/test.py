@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-import requirements
+import pins
 import setup_machine
 from setup_machine import ROOT, run, say
 
@@ -112,16 +112,18 @@ def lowest(programs: Path) -> str:
     folder = ROOT / ".venv-lowest"
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     run("Creating an environment ...", [uv, "venv", "--clear", "--python", sys.executable, str(folder)])
-    argv = [uv, "pip", "install", "--python", str(python), "--resolution", "lowest-direct"]
-    run("Installing the lowest versions that are allowed ...", [*argv, "--editable", str(ROOT), "--group", "wine"])
+    install = [uv, "pip", "install", "--python", str(python)]
+    lowest_of_ours = ["--resolution", "lowest-direct", "--editable", str(ROOT)]
+    run("Installing the lowest versions that are allowed ...", [*install, *lowest_of_ours])
+    run("Installing pytest ...", [*install, *setup_machine.hashed("wine")])  # what is tested needs none of it
     return str(python)
 
 
 def lint(python: str) -> None:
     """All checks, each in its own words; exits where one found something."""
     failed = []
-    if stale := [name for name in (requirements.RUN, *requirements.GROUPS) if not requirements.is_current(name)]:
-        say(requirements.out_of_date(stale))
+    if stale := [name for name in (pins.RUN, *pins.GROUPS) if not pins.is_current(name)]:
+        say(pins.out_of_date(stale))
         failed.append("packaging/requirements")
     for check in LINT:
         began = time.monotonic()

@@ -16,7 +16,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import requirements
+import pins
 import setup_machine
 import wheel
 from setup_machine import ROOT, run, say
@@ -95,7 +95,7 @@ def windows(path: Path) -> str:
 
 def _hashed(*names: str) -> list[str]:
     """Arguments of pip that install these pinned files, by their hashes."""
-    files = [word for name in names for word in ("-r", windows(requirements.file(name)))]
+    files = [word for name in names for word in ("-r", windows(pins.file(name)))]
     return ["--require-hashes", "--only-binary=:all:", *files]
 
 

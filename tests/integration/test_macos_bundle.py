@@ -60,7 +60,7 @@ def test_the_bundle_lives_in_the_menu_bar_and_is_known_by_its_name_and_version(
     assert (written["LSUIElement"], written["LSMinimumSystemVersion"]) == (True, "12.0")
     assert written["CFBundleIdentifier"] == bundle.named["bundle_identifier"] == "io.github.lamplighter.Lamplighter"
     assert written["CFBundleVersion"] == bundle.named["version"] == __version__
-    languages = {path.name for path in (ROOT / "tray_app/locale").iterdir()}
+    languages = {path.name for path in (ROOT / "tray_app/base/locale").iterdir()}
     assert set(written["CFBundleLocalizations"]) == {"en", *languages}
     assert Path(bundle.named["icon"]).read_bytes().startswith(b"icns")
     assert bundle.named["name"] == "Lamplighter.app"
@@ -137,7 +137,12 @@ def test_the_disk_image_holds_the_bundle_its_licences_and_where_to_drag_it(
 
     image, beside = sorted((tmp_path / "into").iterdir())
     assert image.name == f"Lamplighter-{__version__}.dmg"
-    assert {path.name for path in image.iterdir()} == {"Lamplighter.app", "Applications", "Licences.txt", "lamplighter.cdx.json"}
+    assert {path.name for path in image.iterdir()} == {
+        "Lamplighter.app",
+        "Applications",
+        "Licences.txt",
+        "lamplighter.cdx.json",
+    }
     assert beside.name == f"{image.name}.cdx.json"
     assert beside.read_text("utf-8") == (image / "lamplighter.cdx.json").read_text("utf-8") == "sbom of pystray\n"
     assert (image / "Licences.txt").read_text("utf-8") == "licences of pystray\n"

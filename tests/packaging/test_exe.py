@@ -99,7 +99,7 @@ class Windows:
 
 @pytest.fixture(scope="module")
 def installer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    [installer] = built("exe", tmp_path_factory.mktemp("dist"))
+    installer, _ = built("exe", tmp_path_factory.mktemp("dist"))
     return installer
 
 
