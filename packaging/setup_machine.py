@@ -147,8 +147,12 @@ def _install(python: Path, groups: list[str], *, editable: bool) -> None:
 
 
 def hashed(*names: str) -> list[str]:
-    """Arguments of pip that install the pinned files of these names, and nothing whose hash is not in them."""
-    return ["--require-hashes", *(word for name in names for word in ("-r", str(pins.file(name))))]
+    """Arguments of pip that install the pinned files of these names, and nothing whose hash is not in them.
+
+    Wheels alone: what builds another package would itself be fetched without a hash.
+    """
+    files = [word for name in names for word in ("-r", str(pins.file(name)))]
+    return ["--require-hashes", "--only-binary=:all:", *files]
 
 
 def _fingerprint(*, editable: bool) -> str:

@@ -94,7 +94,7 @@ def windows(path: Path) -> str:
 
 
 def _hashed(*names: str) -> list[str]:
-    """Arguments of pip that install these pinned files, by their hashes."""
+    """As setup_machine.hashed, with the paths that Windows knows."""
     files = [word for name in names for word in ("-r", windows(pins.file(name)))]
     return ["--require-hashes", "--only-binary=:all:", *files]
 
