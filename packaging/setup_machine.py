@@ -89,7 +89,7 @@ def environment(groups: Sequence[str] = (), own: Path | None = None) -> Path:
     interpreter = [str(ROOT), *sys.version_info[:2]]  # it survives neither a move nor the system's next Python
     afresh = state.get("interpreter") != interpreter or not python.exists()
     if afresh or set(groups) - set(state["groups"]):
-        agree(f"Lamplighter and {_plan(groups)} are installed in {venv}. Go on?")
+        agree(f"Lamplighter and {_plan(groups)} will be installed in {venv}. Go on?")
     if afresh:
         _create(venv, ["--clear"] if state else [])  # one that is not ours is built upon, not emptied
         state = {"interpreter": interpreter, "groups": []}
@@ -107,7 +107,7 @@ def environment(groups: Sequence[str] = (), own: Path | None = None) -> Path:
 def _plan(groups: Sequence[str]) -> str:
     """What a new environment will hold, in words."""
     if not groups:
-        names = ", ".join(re.split(r"[<>=;\[ ]", line)[0] for line in pins.asked_for(pins.RUN))
+        names = ", ".join(re.split(r"[<>=;\[ ]", line)[0] for line in pins.runtime())
         return f"the Python packages that it needs ({names}, and what these depend on)"
     files = ", ".join(str(pins.file(name).relative_to(ROOT)) for name in (pins.RUN, *groups))
     return f"the Python packages that these files list ({files})"

@@ -155,7 +155,7 @@ def servers(npm: list[str]) -> None:
     lock = (SERVERS / "package-lock.json").read_text()
     stamp = SERVERS / "node_modules/installed-lock.json"
     if not stamp.exists() or stamp.read_text() != lock:
-        setup_machine.agree(f"The npm packages in {SERVERS / 'package-lock.json'} are installed beside it. Go on?")
+        setup_machine.agree(f"The npm packages in {SERVERS / 'package-lock.json'} will be installed beside it. Go on?")
         run(
             "Installing the npm packages of the test servers ...",
             [*npm, "ci", "--ignore-scripts", "--prefer-offline"],
