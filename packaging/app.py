@@ -15,6 +15,7 @@ from pathlib import Path
 
 import changelog
 import frozen
+import sbom
 from setup_machine import ROOT, run
 
 CHECKS = (["plutil", "-lint", "Contents/Info.plist"], ["codesign", "--verify", "--deep", "--strict", "--verbose", "."])
@@ -33,12 +34,14 @@ def build(into: Path) -> None:
         disk = Path(folder, "disk")
         shutil.copytree(bundle, disk / bundle.name, symlinks=True)  # a bundle without its links is no signed one
         (disk / "Applications").symlink_to("/Applications")  # to drag it onto
-        (disk / "Licences.txt").write_text(_licences(made), encoding="utf-8")
+        (disk / "Licences.txt").write_text(_said_by(made, "licences.py"), encoding="utf-8")
         image = into / f"Lamplighter-{changelog.newest().version}.dmg"
+        sbom.put(_said_by(made, "sbom.py").encode(), disk, image)  # the bundle is signed by now, and is left alone
         argv = ["hdiutil", "create", "-ov", "-volname", "Lamplighter", "-format", "UDZO"]
         run("Making the disk image ...", [*argv, "-srcfolder", str(disk), str(image)])
 
 
-def _licences(made: frozen.Frozen) -> str:
-    argv = [str(made.python), str(ROOT / "packaging/licences.py"), str(made.bundled)]
+def _said_by(made: frozen.Frozen, script: str) -> str:
+    """What a script of this folder prints about what was frozen, with the Python that it was frozen from."""
+    argv = [str(made.python), str(ROOT / "packaging" / script), str(made.bundled)]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout

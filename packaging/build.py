@@ -1,4 +1,4 @@
-"""`python3 packaging/build.py KIND [--into FOLDER]`: makes a package, with all that this needs set up first.
+"""`python3 packaging/build.py KIND [--into FOLDER] [--yes]`: makes a package, with all that this needs set up first.
 
 KIND is `wheel` (sdist and wheel), `deb`, `exe` (the Windows installer) or `app` (the macOS application, on a Mac). What
 is made lies in `dist` unless FOLDER is named.
@@ -11,6 +11,7 @@ import importlib
 import sys
 from pathlib import Path
 
+import setup_machine
 from setup_machine import ROOT
 
 KINDS = ("wheel", "deb", "exe", "app")  # each a module beside this one
@@ -21,6 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python3 packaging/build.py", description=__doc__)
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--into", type=Path, default=ROOT / "dist", metavar="FOLDER")
+    parser.add_argument(setup_machine.ASSUME_YES, action="store_true", help="do not ask before installing")
     wanted = parser.parse_args()
     importlib.import_module(wanted.kind).build(wanted.into.absolute())
 

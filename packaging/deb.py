@@ -18,6 +18,7 @@ from pathlib import Path
 
 import changelog
 import frozen
+import sbom
 import setup_machine
 import start_menu
 from setup_machine import ROOT, run, say
@@ -76,6 +77,8 @@ def build(into: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder, "tree")
         _fill(tree, made, release)
+        bom = _said(str(made.python), str(ROOT / "packaging/sbom.py"), str(made.bundled))
+        sbom.put(bom.encode(), tree / "usr/share/doc/lamplighter", deb)
         _control(tree, release, architecture)
         variables = {"SOURCE_DATE_EPOCH": str(release.epoch)}
         run("Packing ...", ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(deb)], variables=variables)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import changelog
 import frozen
+import sbom
 import wine
 from setup_machine import ROOT, run, say
 
@@ -23,8 +24,9 @@ def build(into: Path) -> None:
     shutil.copy(ROOT / "assets/lamplighter.ico", made.folder)
     licences = _said_by(made.python, ROOT / "packaging/licences.py", made.bundled)
     (made.folder / "LICENCES.txt").write_text(licences, encoding="utf-8")
-    into.mkdir(parents=True, exist_ok=True)
     setup = into / f"lamplighter-{release.version}-setup.exe"
+    bom = _said_by(made.python, ROOT / "packaging/sbom.py", made.bundled)
+    sbom.put(bom.replace("\r\n", "\n").encode(), made.folder, setup)
     makensis = shutil.which("makensis") or r"C:\Program Files (x86)\NSIS\makensis.exe"
     defined = {"VERSION": release.version, "PROGRAM": str(made.folder), "OUT": str(setup)}
     argv = [makensis, "-V2", *(f"-D{name}={value}" for name, value in defined.items()), str(SCRIPT)]

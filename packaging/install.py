@@ -1,8 +1,9 @@
-"""`python3 packaging/install.py [--remove]`: Lamplighter for you alone, without root.
+"""`python3 packaging/install.py [--yes] [--remove]`: Lamplighter for you alone, without root.
 
-It lies in a folder of its own among your data, with the libraries that it needs. You get `lamplighter` in ~/.local/bin,
-and on Linux an icon and an entry in the start menu. The same command again brings a newer version; `--remove` takes all
-of it away, but for your configuration, your tokens and your log.
+It lies in a folder of its own among your data, with the libraries that it needs; they are listed, and in a terminal you
+are asked, before anything is installed. You get `lamplighter` in ~/.local/bin, and on Linux an icon and an entry in the
+start menu. The same command again brings a newer version; `--remove` takes all of it away, but for your configuration,
+your tokens and your log.
 """
 
 from __future__ import annotations  # as in setup_machine.py
@@ -27,6 +28,7 @@ def main() -> None:
         prog="python3 packaging/install.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--remove", action="store_true", help="take all of it away")
+    parser.add_argument(setup_machine.ASSUME_YES, action="store_true", help="do not ask before installing")
     wanted = parser.parse_args()
     if os.name == "nt":
         sys.exit("On Windows the installer does this: python packaging/build.py exe")

@@ -1,14 +1,16 @@
-"""`python3 packaging/release.py [--look]`: whether this commit can be released, and what a person does then by hand.
+"""`python3 packaging/release.py [--look | --sums FOLDER]`: whether this commit can be released, and what is left to do.
 
 It looks at tree, version, changelog and tag; runs what CI runs; builds wheel, sdist and Debian package twice, compares
-the bytes, and leaves them in `dist`. It publishes nothing and changes nothing else. `--look` is the first part alone:
-seconds instead of an hour.
+the bytes, and leaves them in `dist` with their SBOMs and SHA256SUMS. With LAMPLIGHTER_SIGNING_KEY, the id of a key that
+gpg has, SHA256SUMS.asc is its signature. It publishes nothing and changes nothing else. `--look` is the first part
+alone: seconds instead of an hour. `--sums FOLDER` writes SHA256SUMS for the files of a folder, and does nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from pathlib import Path
 import changelog
 from setup_machine import ROOT, say
 
+SUMS = "SHA256SUMS"
 REPRODUCIBLE = ("wheel", "deb")
 BY_HAND = """\
 By hand, in this order:
@@ -29,7 +32,8 @@ By hand, in this order:
   3. On Windows: python packaging/build.py exe. Sign the installer with your certificate: SmartScreen warns of others.
   4. On a Mac: python3 packaging/build.py app. Sign and notarize with your Apple identity: it is signed ad hoc only.
   5. git tag --sign {tag} --message "Lamplighter {version}" && git push origin {tag}
-  6. Publish what lies in dist with the sums above, the changelog's words as the release notes.
+  6. Publish what lies in dist with SHA256SUMS, the changelog's words as the release notes. The pushed tag makes the
+     hosted release job build them again, attest them and keep them as artifacts: compare its sums with these.
   7. Upload wheel and sdist to the Python package index, and install them from there once.
   8. Afterwards: the next number in tray_app/_version.py and on top of packaging/CHANGELOG.md,
      then .venv/bin/python -m tests.kept."""
@@ -41,15 +45,18 @@ def main() -> None:
         prog="python3 packaging/release.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--look", action="store_true", help="no tests and no builds")
+    parser.add_argument("--sums", type=Path, metavar="FOLDER", help="only write SHA256SUMS for the files of FOLDER")
     wanted = parser.parse_args()
+    if wanted.sums:
+        print(write_sums([path for path in sorted(wanted.sums.iterdir()) if not path.name.startswith(SUMS)]), end="")
+        return
     if found := list(problems()):
         sys.exit("Not to be released:\n" + "\n".join(f"  - {problem}" for problem in found))
     say("Tree, version, changelog, tag and kept state: as they should be.")
     if not wanted.look:
         if subprocess.run([".ci/run"], cwd=ROOT, check=False).returncode:
             sys.exit("Not to be released: .ci/run failed.")
-        for path in [path for kind in REPRODUCIBLE for path in build_twice(kind)]:
-            print(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}")
+        print(write_sums([path for kind in REPRODUCIBLE for path in build_twice(kind)]), end="")
     version = changelog.newest().version
     print(BY_HAND.format(version=version, tag=f"v{version}"))
 
@@ -87,6 +94,24 @@ def build_twice(kind: str) -> list[Path]:
             say(f"{path.name}: the same bytes twice")
             built.append(ROOT / "dist" / path.name)
     return built
+
+
+def write_sums(files: list[Path]) -> str:
+    """The lines of SHA256SUMS, which is written beside the files, with its signature where a key is named."""
+    text = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files)
+    sums = files[0].with_name(SUMS)
+    sums.write_text(text, encoding="utf-8", newline="\n")
+    signature = files[0].with_name(f"{SUMS}.asc")
+    signature.unlink(missing_ok=True)  # that of other sums
+    if key := os.environ.get("LAMPLIGHTER_SIGNING_KEY"):
+        argv = ["gpg", "--batch", "--yes", "--armor", "--local-user", key, "--output", str(signature)]
+        try:
+            failed = subprocess.run([*argv, "--detach-sign", str(sums)], check=False).returncode
+        except FileNotFoundError:
+            sys.exit(f"{SUMS} is not signed: gpg is not installed.")
+        if failed:
+            sys.exit(f"{SUMS} is not signed: gpg could not sign with the key {key}.")
+    return text
 
 
 def _version() -> str:

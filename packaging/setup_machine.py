@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+import pins
+
 ROOT = Path(__file__).resolve().parents[1]
+ASSUME_YES = "--yes"
 ENVIRONMENT = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
 
 
@@ -83,7 +87,10 @@ def environment(groups: Sequence[str] = (), own: Path | None = None) -> Path:
     state_file = venv / "set-up.json"
     state = json.loads(state_file.read_text()) if state_file.exists() else {}
     interpreter = [str(ROOT), *sys.version_info[:2]]  # it survives neither a move nor the system's next Python
-    if state.get("interpreter") != interpreter or not python.exists():
+    afresh = state.get("interpreter") != interpreter or not python.exists()
+    if afresh or set(groups) - set(state["groups"]):
+        agree(f"Lamplighter and {_plan(groups)} will be installed in {venv}. Go on?")
+    if afresh:
         _create(venv, ["--clear"] if state else [])  # one that is not ours is built upon, not emptied
         state = {"interpreter": interpreter, "groups": []}
     wanted = {
@@ -95,6 +102,15 @@ def environment(groups: Sequence[str] = (), own: Path | None = None) -> Path:
         _install(python, wanted["groups"], editable=editable)
         state_file.write_text(json.dumps(wanted))
     return programs
+
+
+def _plan(groups: Sequence[str]) -> str:
+    """What a new environment will hold, in words."""
+    if not groups:
+        names = ", ".join(re.split(r"[<>=;\[ ]", line)[0] for line in pins.runtime())
+        return f"the Python packages that it needs ({names}, and what these depend on)"
+    files = ", ".join(str(pins.file(name).relative_to(ROOT)) for name in (pins.RUN, *groups))
+    return f"the Python packages that these files list ({files})"
 
 
 def _create(venv: Path, options: list[str]) -> None:
@@ -109,9 +125,17 @@ def _create(venv: Path, options: list[str]) -> None:
 
 
 def _install(python: Path, groups: list[str], *, editable: bool) -> None:
-    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", *_requirements(groups)]
+    """Lamplighter and the groups: with groups the pinned versions by their hashes, without them pyproject's ranges."""
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
     words = f"Installing Lamplighter{' and what its tests need' if groups else ''} ..."
     remedy = "Its packages come from your Python package index: is the network there? Then run the same command again."
+    if groups:
+        names = [pins.RUN, *groups]
+        if stale := [name for name in names if not pins.is_current(name)]:
+            sys.exit(pins.out_of_date(stale))
+        run(words, [*pip, *hashed(*names)], remedy)
+        words = "Installing this checkout ..."
+        pip += ["--no-deps", "--no-build-isolation"]  # all that it needs is there, setuptools as well
     if editable:
         run(words, [*pip, "--editable", str(ROOT)], remedy)
         return
@@ -122,23 +146,24 @@ def _install(python: Path, groups: list[str], *, editable: bool) -> None:
         run(words, [*pip, sources], remedy)
 
 
+def hashed(*names: str) -> list[str]:
+    """Arguments of pip that install the pinned files of these names, and nothing whose hash is not in them.
+
+    Wheels alone: what builds another package would itself be fetched without a hash.
+    """
+    files = [word for name in names for word in ("-r", str(pins.file(name)))]
+    return ["--require-hashes", "--only-binary=:all:", *files]
+
+
 def _fingerprint(*, editable: bool) -> str:
     """Changes when an installation is out of date; an editable one is only when its metadata changed."""
-    files = [ROOT / "pyproject.toml", ROOT / "tray_app/_version.py"]
+    files = [ROOT / "pyproject.toml", ROOT / "tray_app/_version.py", *sorted(pins.FOLDER.glob("*.txt"))]
     if not editable:
         files += sorted(path for path in ROOT.glob("tray_app/**/*") if path.is_file() and path.suffix != ".pyc")
     digest = hashlib.sha256()
     for path in files:
         digest.update(str(path).encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-def _requirements(groups: list[str]) -> list[str]:
-    """The lines of pyproject's dependency groups; the pip of Debian 12 does not know `--group` yet."""
-    import tomllib  # not there in the Python that is too old
-
-    tables = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
-    return [line for group in groups for line in tables[group]]
 
 
 def cache() -> Path:
@@ -159,8 +184,30 @@ def missing_debian_packages(names: list[str]) -> list[str]:
     return [name for name in names if f"{name} installed" not in known.splitlines()]
 
 
+def _sudo_is_there() -> bool:
+    """Whether sudo works; it asks for the password only where it has to."""
+    if shutil.which("sudo") is None:
+        return False
+    if subprocess.run(["sudo", "-n", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+        return True
+    say("Installing takes sudo, which asks for your password.")
+    return subprocess.run(["sudo", "-v"], check=False).returncode == 0
+
+
+def agree(question: str) -> None:
+    """Asks before something is installed, and exits unless the answer is yes.
+
+    Nobody is asked with `--yes` on the command line, where stdin is no terminal, and where `CI` is set.
+    """
+    if ASSUME_YES in sys.argv[1:] or os.environ.get("CI") or not sys.stdin or not sys.stdin.isatty():
+        return
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        sys.exit("Nothing was installed.")
+
+
 def install_debian_packages(names: list[str], at_rest: Sequence[str] = ()) -> None:
-    """Installed with apt-get, through sudo where this is not root, and told before. Exits where that cannot be.
+    """Installed with apt-get, through sudo where this is not root, once the person agreed. Exits where that cannot be.
 
     The services `at_rest`, which come with some of them, are neither started nor enabled where systemd runs: a test
     that starts a server of its own is no reason for one on the person's computer.
@@ -169,10 +216,9 @@ def install_debian_packages(names: list[str], at_rest: Sequence[str] = ()) -> No
     patience = "DPkg::Lock::Timeout=300"  # seconds: another apt may be at work
     install = ["apt-get", "-o", patience, "install", "--no-install-recommends", *names]
     by_hand = f"By hand, as root: apt-get update && apt-get install --no-install-recommends {' '.join(names)}"
-    if sudo:
-        say("Installing takes sudo, which may ask for your password.")
-        if shutil.which("sudo") is None or subprocess.run(["sudo", "-v"], check=False).returncode:
-            sys.exit(f"sudo is not there for you. {by_hand}")
+    agree(f"Install {len(names)} Debian packages and what they depend on?")
+    if sudo and not _sudo_is_there():
+        sys.exit(f"sudo is not there for you. {by_hand}")
     run("Updating the list of Debian packages ...", [*sudo, "apt-get", "update"], by_hand)
     plan = subprocess.run(
         [*install, "--assume-no", "-o", "Debug::NoLocking=true"],

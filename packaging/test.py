@@ -1,13 +1,14 @@
-"""`python3 packaging/test.py [ARGUMENTS]`: all tests, with all that they need set up first.
+"""`python3 packaging/test.py [OPTIONS] [PYTEST]`: all tests, with all that they need set up first.
 
-ARGUMENTS are pytest's, for example `-k tray` or `tests/unit`, and four of our own. `--lint` first checks style, types
-and unused code, as .ci/run does. `--no-system` installs no Debian packages: tests that need a missing one are skipped.
-`--packages` builds the packages, installs, starts and removes them: tests/packaging, and nothing else. `--wine` does
-the same with the Windows installer under Wine, and runs the unit and contract tests in a Windows Python there.
+PYTEST are pytest's own arguments, for example `-k tray` or `tests/unit`. What is missing is installed first: Python
+packages into .venv in this checkout, from the hashed files in packaging/requirements; npm packages of the test servers
+into tests/servers/node_modules; and Debian packages, where this is Debian. In a terminal each is listed and you are
+asked. Downloads are kept in the caches of pip, uv and npm; without them everything is fetched again.
 """
 
 from __future__ import annotations  # as in setup_machine.py
 
+import argparse
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
+import pins
 import setup_machine
 from setup_machine import ROOT, run, say
 
@@ -31,6 +33,14 @@ DESKTOP = (
 PROGRAMS = "zsh fish msmtp openssh-client oidc-agent-cli"  # that want a token; the last gives them out, too
 SERVERS_OF_DEBIAN = {"openssh-server": "ssh.service", "dovecot-submissiond": "dovecot.service"}
 PACKAGES = "mmdebstrap"  # an empty Debian to install into; what builds the packages is installed by build.py
+OPTIONS = {
+    "--lint": "first check style, types and unused code, and that the requirements are up to date",
+    "--lowest": "run the unit tests with the lowest versions that pyproject allows, in .venv-lowest",
+    "--packages": "build the packages, install, start and remove them (tests/packaging), and nothing else",
+    "--wine": "do that with the Windows installer under Wine; run unit and contract tests in a Windows Python there",
+    "--no-system": "install no Debian packages; tests that need a missing one are skipped",
+    setup_machine.ASSUME_YES: "do not ask before installing (nobody is asked where CI is set or stdin is no terminal)",
+}
 LINT = (
     "ruff check",
     "ruff format --check",
@@ -44,42 +54,77 @@ LINT = (
 
 def main() -> NoReturn:
     """Sets up, and becomes pytest."""
-    own = {"--lint", "--no-system", "--packages", "--wine"} & set(sys.argv[1:])
+    wanted, arguments = parsed()
     if not os.access(ROOT, os.W_OK):
         sys.exit(f"The tests need a checkout that can be written to; {ROOT} cannot.")
     npm = machines_npm()
     programs = setup_machine.environment(
         ["test"]
-        + ["lint"] * ("--lint" in own)
+        + ["lint"] * wanted.lint
         + ["node"] * (not npm)
-        + ["package"] * bool({"--packages", "--wine"} & own),
+        + ["package"] * (wanted.packages or wanted.wine or wanted.lowest),
     )
     python = shutil.which("python", path=str(programs)) or sys.executable
-    complete = "--no-system" not in own and desktop(PACKAGES if "--packages" in own else "")
+    os.chdir(ROOT)
+    if wanted.lowest:
+        python = lowest(programs)
+        linted = "--ignore=tests/unit/test_architecture.py"  # it asks a linter, and no library
+        setup_machine.become([python, "-m", "pytest", "-q", linted, *(arguments or ["tests/unit"])], dict(os.environ))
+    complete = not wanted.no_system and desktop(PACKAGES if wanted.packages else "")
     servers(npm or npm_from_wheel(python))
-    if "--lint" in own:
+    if wanted.lint:
         lint(python)
     variables = {
         **os.environ,
         "PATH": os.pathsep.join([str(programs), os.environ["PATH"]]),
         "LAMPLIGHTER_TEST_STRICT": str(int(complete)),
     }
-    arguments = [argument for argument in sys.argv[1:] if argument not in own]
-    if "--wine" in own:
+    if wanted.wine:
         import wine
 
         wine.set_up()
         variables["LAMPLIGHTER_TEST_WINE"] = "1"
         arguments = ["tests/packaging/test_exe.py", *arguments]
-    elif "--packages" in own:
+    elif wanted.packages:
         arguments = ["--timeout=1200", "tests/packaging", *arguments]
-    os.chdir(ROOT)
     setup_machine.become([python, "-m", "pytest", "-q", *arguments], variables)
+
+
+def parsed() -> tuple[argparse.Namespace, list[str]]:
+    """Our own options, and pytest's arguments. `--help` ends here, before anything is installed."""
+    parser = argparse.ArgumentParser(
+        prog="python3 packaging/test.py",
+        usage="%(prog)s [OPTIONS] [PYTEST'S ARGUMENTS]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # all else is pytest's
+    )
+    for option, does in OPTIONS.items():
+        parser.add_argument(option, action="store_true", help=does)
+    return parser.parse_known_args()
+
+
+def lowest(programs: Path) -> str:
+    """The Python of an environment with the lowest versions that pyproject allows, made anew each time (seconds)."""
+    uv = shutil.which("uv", path=str(programs))
+    if uv is None:
+        sys.exit("uv is missing from .venv; remove .venv, then run the same command again.")
+    folder = ROOT / ".venv-lowest"
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    run("Creating an environment ...", [uv, "venv", "--clear", "--python", sys.executable, str(folder)])
+    install = [uv, "pip", "install", "--python", str(python)]
+    lowest_of_ours = ["--resolution", "lowest-direct", "--editable", str(ROOT)]
+    run("Installing the lowest versions that are allowed ...", [*install, *lowest_of_ours])
+    run("Installing pytest ...", [*install, *setup_machine.hashed("wine")])  # what is tested needs none of it
+    return str(python)
 
 
 def lint(python: str) -> None:
     """All checks, each in its own words; exits where one found something."""
     failed = []
+    if stale := [name for name in (pins.RUN, *pins.GROUPS) if not pins.is_current(name)]:
+        say(pins.out_of_date(stale))
+        failed.append("packaging/requirements")
     for check in LINT:
         began = time.monotonic()
         if subprocess.run([python, "-m", *check.split()], cwd=ROOT, check=False).returncode:
@@ -110,7 +155,12 @@ def servers(npm: list[str]) -> None:
     lock = (SERVERS / "package-lock.json").read_text()
     stamp = SERVERS / "node_modules/installed-lock.json"
     if not stamp.exists() or stamp.read_text() != lock:
-        run("Installing the npm packages of the test servers ...", [*npm, "ci", "--ignore-scripts"], cwd=SERVERS)
+        setup_machine.agree(f"The npm packages in {SERVERS / 'package-lock.json'} will be installed beside it. Go on?")
+        run(
+            "Installing the npm packages of the test servers ...",
+            [*npm, "ci", "--ignore-scripts", "--prefer-offline"],
+            cwd=SERVERS,
+        )
         stamp.write_text(lock)
 
 

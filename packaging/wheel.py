@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import os
 import shutil
 import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 
 import changelog
+import sbom
 import setup_machine
 from setup_machine import ROOT, run, say
 
@@ -31,7 +35,10 @@ def build(into: Path) -> list[Path]:
         [sdist], [wheel] = made.glob("*.tar.gz"), made.glob("*.whl")
         into.mkdir(parents=True, exist_ok=True)
         _normalized(sdist, into / sdist.name, epoch)
-        shutil.copyfile(wheel, into / wheel.name)
+        bom = sbom.of_wheel(changelog.newest().version)
+        sbom.put(bom, Path(folder), into / wheel.name)
+        sbom.put(bom, Path(folder), into / sdist.name)
+        _with_sbom(wheel, into / wheel.name, bom)
     for name in (sdist.name, wheel.name):
         say(f"{into / name}: {(into / name).stat().st_size / 1000:.0f} kB")
     return [into / sdist.name, into / wheel.name]
@@ -47,6 +54,22 @@ def copy_sources(to: Path) -> None:
             shutil.copyfile(ROOT / name, to / name)
     for path in [to, *to.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def _with_sbom(wheel: Path, to: Path, bom: bytes) -> None:
+    """The wheel with the SBOM in its metadata (PEP 770), and in its RECORD."""
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as new:
+        record = next(name for name in old.namelist() if name.endswith(".dist-info/RECORD"))
+        added = zipfile.ZipInfo(f"{record.removesuffix('RECORD')}sboms/{sbom.NAME}", old.getinfo(record).date_time)
+        added.external_attr, added.compress_type = 0o100644 << 16, zipfile.ZIP_DEFLATED
+        digest = base64.urlsafe_b64encode(hashlib.sha256(bom).digest()).rstrip(b"=").decode()
+        line = f"{added.filename},sha256={digest},{len(bom)}\n".encode()
+        for member in old.infolist():
+            if member.filename == record:
+                new.writestr(added, bom)
+                new.writestr(member, line + old.read(member))
+            else:
+                new.writestr(member, old.read(member))
 
 
 def _normalized(archive: Path, to: Path, epoch: int) -> None:

@@ -16,6 +16,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import pins
 import setup_machine
 import wheel
 from setup_machine import ROOT, run, say
@@ -24,7 +25,8 @@ FOLDER = setup_machine.cache() / "wine"
 """Not in the checkout: its drive Z: leads to all of this computer, also those who walk through the checkout."""
 PYTHON = FOLDER / "python"
 NEEDS = "wine wine64 nsis gcc-mingw-w64-x86-64"
-TESTS = ("pytest", "pytest-asyncio", "pytest-timeout", "pytest-randomly", "pytest-socket", "hypothesis", "babel")
+PINNED = ("run", "freeze", "wine")
+"""The files of packaging/requirements that it is made of."""
 VARIABLES = {
     "WINEPREFIX": str(FOLDER / "prefix"),
     "WINEARCH": "win64",
@@ -67,7 +69,7 @@ def set_up() -> None:
             variables=VARIABLES,
         )
         pip = ["-m", "pip", "install", "--quiet", "--no-warn-script-location"]
-        run("Installing what its tests need ...", _command(*pip, *TESTS, "pyinstaller>=6.16,<7"), variables=VARIABLES)
+        run("Installing what its tests need ...", _command(*pip, *_hashed(*PINNED)), variables=VARIABLES)
         ready.touch()
 
 
@@ -76,7 +78,7 @@ def prepare() -> None:
     set_up()
     _, package = wheel.build(FOLDER / "dist")
     again = ["-m", "pip", "install", "--quiet", "--no-warn-script-location"]
-    run("Installing Lamplighter in it ...", _command(*again, windows(package)), variables=VARIABLES)
+    run("Installing what Lamplighter needs in it ...", _command(*again, *_hashed(*PINNED)), variables=VARIABLES)
     afresh = [*again, "--no-deps", "--force-reinstall", windows(package)]
     run("Installing this checkout in it ...", _command(*afresh), variables=VARIABLES)
 
@@ -89,6 +91,12 @@ def python(*arguments: str, cwd: Path = ROOT) -> int:
 def windows(path: Path) -> str:
     """The path as Windows programs know it."""
     return "Z:" + str(path.absolute()).replace("/", "\\")
+
+
+def _hashed(*names: str) -> list[str]:
+    """As setup_machine.hashed, with the paths that Windows knows."""
+    files = [word for name in names for word in ("-r", windows(pins.file(name)))]
+    return ["--require-hashes", "--only-binary=:all:", *files]
 
 
 def _command(*arguments: str) -> list[str]:

@@ -105,6 +105,7 @@ Section Uninstall
   Delete "$INSTDIR\lamplighter-tray.exe"
   Delete "$INSTDIR\lamplighter.ico"
   Delete "$INSTDIR\LICENCES.txt"
+  Delete "$INSTDIR\lamplighter.cdx.json"
   Delete "$INSTDIR\Uninstall.exe"
   RMDir "$INSTDIR"
   DeleteRegKey HKCU "${UNINSTALL}"

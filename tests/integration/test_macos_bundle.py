@@ -120,7 +120,7 @@ def test_the_disk_image_holds_the_bundle_its_licences_and_where_to_drag_it(
     for name, does in (
         ("plutil", 'test -f "$2"'),
         ("codesign", "test -d Contents"),
-        ("python", 'echo "licences of $(cat "$2")"'),
+        ("python", 'echo "$(basename "$1" .py) of $(cat "$2")"'),
         ("hdiutil", 'shift 7; cp -R "$1" "$2"'),
     ):
         (programs / name).write_text(f"#!/bin/sh\n{does}\n")
@@ -135,9 +135,16 @@ def test_the_disk_image_holds_the_bundle_its_licences_and_where_to_drag_it(
 
     app.build(tmp_path / "into")
 
-    [image] = (tmp_path / "into").iterdir()
+    image, beside = sorted((tmp_path / "into").iterdir())
     assert image.name == f"Lamplighter-{__version__}.dmg"
-    assert {path.name for path in image.iterdir()} == {"Lamplighter.app", "Applications", "Licences.txt"}
+    assert {path.name for path in image.iterdir()} == {
+        "Lamplighter.app",
+        "Applications",
+        "Licences.txt",
+        "lamplighter.cdx.json",
+    }
+    assert beside.name == f"{image.name}.cdx.json"
+    assert beside.read_text("utf-8") == (image / "lamplighter.cdx.json").read_text("utf-8") == "sbom of pystray\n"
     assert (image / "Licences.txt").read_text("utf-8") == "licences of pystray\n"
     assert (image / "Lamplighter.app/Contents/MacOS/linked").is_symlink()
     assert (image / "Applications").readlink() == Path("/Applications")

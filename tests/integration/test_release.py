@@ -95,10 +95,38 @@ def test_only_packages_that_are_the_same_bytes_twice_are_left_to_be_published(ch
     if content == "'same'":
         digest = hashlib.sha256(b"same").hexdigest()
         assert done.stdout.startswith(f"{digest}  wheel\n{digest}  deb\nBy hand"), done.stderr
-        assert {path.name for path in (checkout / "dist").iterdir()} == {"wheel", "deb"}
+        assert {path.name for path in (checkout / "dist").iterdir()} == {"wheel", "deb", "SHA256SUMS"}
     else:
         assert (done.returncode, done.stdout) == (1, "")
         assert "two builds of wheel differ" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed")
+def test_the_sums_are_signed_where_a_key_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dist, home = tmp_path / "dist", tmp_path / "gnupg"
+    dist.mkdir()
+    home.mkdir(mode=0o700)
+    (dist / "package").write_text("same")
+    monkeypatch.setenv("GNUPGHOME", str(home))
+    made = ["gpg", "--batch", "--passphrase", "", "--quick-gen-key", "release@example.com", "ed25519", "sign"]
+    subprocess.run(made, check=True, capture_output=True)
+
+    unsigned = release(ROOT, "--sums", str(dist))
+    assert (unsigned.returncode, unsigned.stderr) == (0, "")
+    assert {path.name for path in dist.iterdir()} == {"package", "SHA256SUMS"}
+
+    monkeypatch.setenv("LAMPLIGHTER_SIGNING_KEY", "release@example.com")
+    signed = release(ROOT, "--sums", str(dist))
+
+    assert signed.stdout == f"{hashlib.sha256(b'same').hexdigest()}  package\n", signed.stderr
+    verify = ["gpg", "--verify", str(dist / "SHA256SUMS.asc"), str(dist / "SHA256SUMS")]
+    assert subprocess.run(verify, check=False, capture_output=True).returncode == 0
+    (dist / "SHA256SUMS").write_text("other")
+    assert subprocess.run(verify, check=False, capture_output=True).returncode != 0
+
+    monkeypatch.setenv("LAMPLIGHTER_SIGNING_KEY", "nobody@example.com")
+    assert "SHA256SUMS is not signed" in release(ROOT, "--sums", str(dist)).stderr
+    subprocess.run(["gpgconf", "--kill", "all"], check=False, capture_output=True)  # its agent
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="only where .ci/run is run")

@@ -14,7 +14,7 @@ from tests.desktop.panel_session import panel_session, wait_for
 from tests.integration.lamplighter_process import Lamplighter, Provider
 from tests.keyring_session import KeyringSession
 from tests.packaging.empty_debian import EmptyDebian, missing_part
-from tests.packaging.packages import ROOT, built, said
+from tests.packaging.packages import ROOT, bill, built, pinned, said
 from tray_app._version import __version__
 from tray_app.core.health import Health
 from tray_app.interfaces.tray.icon_set import COLOUR
@@ -26,7 +26,7 @@ INSTALLED_AT_MOST = 60e6  # bytes
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built, which includes desktop-file-validate, appstreamcli and lintian without errors."""
-    [package] = built("deb", tmp_path_factory.mktemp("dist"))
+    package, _ = built("deb", tmp_path_factory.mktemp("dist"))
     return package
 
 
@@ -68,6 +68,22 @@ def test_it_is_small_and_says_under_which_licences_it_is(unpacked: Path) -> None
     for name in ("Python", "PyInstaller", "pystray", "python-xlib", "keyring", "httpx", "pillow", "desktop-notifier"):
         assert f"\n{name}" in copyright_file or f"  {name} " in copyright_file, name
     assert "another version of them can take their place" in copyright_file
+
+
+def test_its_sbom_names_what_it_carries_in_the_versions_that_are_pinned(package: Path, unpacked: Path) -> None:
+    inside = (unpacked / "usr/share/doc/lamplighter/lamplighter.cdx.json").read_bytes()
+    assert package.with_name(f"{package.name}.cdx.json").read_bytes() == inside
+
+    named, versions = bill(inside), pinned()
+
+    python = named.pop("python")
+    assert python
+    assert (unpacked / f"usr/lib/lamplighter/_internal/libpython{python.rpartition('.')[0]}.so.1.0").exists()
+    assert {"httpx", "pystray", "dbus-fast", "certifi", "pyinstaller"} <= set(named)
+    assert {name: versions.get(name.replace("_", "-").replace(".", "-")) for name in named} == named
+    frozen = {path.name for path in (unpacked / "usr/lib/lamplighter/_internal").iterdir()}
+    assert {"httpx", "pystray", "dbus_fast"} <= frozen
+    assert "cryptography" not in frozen | set(named)  # installed beside them, and not bundled
 
 
 def test_it_carries_every_module_and_every_file_that_modules_open(unpacked: Path) -> None:

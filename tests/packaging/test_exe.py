@@ -17,7 +17,7 @@ import pytest
 
 from tests.builders import script
 from tests.desktop.panel_session import PANEL_STRIP, Box, PanelSession, panel_session, wait_for
-from tests.packaging.packages import BARE, ROOT, built
+from tests.packaging.packages import BARE, ROOT, bill, built, pinned
 from tray_app._version import __version__
 from tray_app.core.health import Health
 from tray_app.demo.story import StoryBrowser
@@ -99,7 +99,7 @@ class Windows:
 
 @pytest.fixture(scope="module")
 def installer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    [installer] = built("exe", tmp_path_factory.mktemp("dist"))
+    installer, _ = built("exe", tmp_path_factory.mktemp("dist"))
     return installer
 
 
@@ -150,6 +150,16 @@ def test_it_is_installed_for_one_user_with_its_own_icon_and_in_less_than_60_mb(i
     assert installed.shortcut.exists()
     assert all(image in program for program in programs for image in images_of(icon))
     assert size < 60 * MB
+
+
+def test_its_sbom_lies_in_it_and_beside_it(installed: Windows, installer: Path) -> None:
+    inside = (installed.program / "lamplighter.cdx.json").read_bytes()
+
+    assert installer.with_name(f"{installer.name}.cdx.json").read_bytes() == inside
+    named, versions = bill(inside), pinned()
+    assert {"python", "pystray", "httpx", "watchdog"} <= set(named)  # Windows has watchdog, and no D-Bus
+    assert "dbus-fast" not in named
+    assert (named["httpx"], named["watchdog"]) == (versions["httpx"], versions["watchdog"])
 
 
 def images_of(icon: bytes) -> list[bytes]:

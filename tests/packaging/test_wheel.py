@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 import sys
 import tarfile
 import zipfile
@@ -9,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.packages import ROOT, built, said
+from tests.packaging.packages import ROOT, bill, built, said
 from tray_app._version import __version__
 
 PROGRAMS = Path(sys.executable).parent
@@ -17,7 +20,7 @@ PROGRAMS = Path(sys.executable).parent
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Wheel and sdist."""
+    """Wheel and sdist, each followed by its SBOM."""
     return built("wheel", tmp_path_factory.mktemp("dist"))
 
 
@@ -26,7 +29,9 @@ def test_two_builds_are_the_same_bytes(made: list[Path], tmp_path: Path) -> None
 
     assert [path.name for path in again] == [
         f"lamplighter-{__version__}-py3-none-any.whl",
+        f"lamplighter-{__version__}-py3-none-any.whl.cdx.json",
         f"lamplighter-{__version__}.tar.gz",
+        f"lamplighter-{__version__}.tar.gz.cdx.json",
     ]
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in made]
 
@@ -43,6 +48,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(made: list[Path]) -> None:
         "RECORD",
         "WHEEL",
         "entry_points.txt",
+        "lamplighter.cdx.json",
         "top_level.txt",
     }
     assert names - metadata == {
@@ -52,8 +58,21 @@ def test_the_wheel_holds_the_package_and_nothing_else(made: list[Path]) -> None:
     }
 
 
+def test_the_sbom_names_what_the_wheel_asks_for_and_stands_in_its_record(made: list[Path]) -> None:
+    name = f"lamplighter-{__version__}.dist-info/sboms/lamplighter.cdx.json"  # where PEP 770 wants it
+    with zipfile.ZipFile(made[0]) as wheel:
+        inside, record = wheel.read(name), wheel.read(f"lamplighter-{__version__}.dist-info/RECORD").decode()
+        metadata = wheel.read(f"lamplighter-{__version__}.dist-info/METADATA").decode()
+
+    digest = base64.urlsafe_b64encode(hashlib.sha256(inside).digest()).rstrip(b"=").decode()
+    assert f"{name},sha256={digest},{len(inside)}\n" in record
+    assert made[1].read_bytes() == made[3].read_bytes() == inside
+    asked_for = re.findall(r"^Requires-Dist: ([\w.-]+)", metadata, re.MULTILINE)
+    assert bill(inside) == {name.lower(): None for name in asked_for}  # it brings none, so it knows no versions
+
+
 def test_the_sdist_holds_what_builds_the_wheel_and_nothing_else(made: list[Path]) -> None:
-    with tarfile.open(made[1]) as sdist:
+    with tarfile.open(made[2]) as sdist:
         top_level = {name.split("/")[1] for name in sdist.getnames() if "/" in name}
         owners = {(member.uid, member.uname, member.mode) for member in sdist if member.isfile()}
 
@@ -69,7 +88,7 @@ def test_the_sdist_holds_what_builds_the_wheel_and_nothing_else(made: list[Path]
     assert owners == {(0, "", 0o644)}
 
 
-@pytest.mark.parametrize("index", [0, 1], ids=["wheel", "sdist"])
+@pytest.mark.parametrize("index", [0, 2], ids=["wheel", "sdist"])
 def test_pipx_installs_it(made: list[Path], tmp_path: Path, index: int) -> None:
     places = {"PIPX_HOME": str(tmp_path / "pipx"), "PIPX_BIN_DIR": str(tmp_path / "bin"), "HOME": str(tmp_path)}
 
