@@ -161,13 +161,13 @@ async def test_a_life_counts_from_the_request(
     assert (await provider.refresh(account, held(account))).requested_at == asked_at
 
 
-async def test_a_stated_life_of_nothing_is_not_an_absent_one(
+async def test_a_stated_life_of_nothing_is_as_good_as_none(
     server: AuthorizationServer, provider: OAuthProvider
 ) -> None:
     server.token = answering(json_response(access_token="A1", token_type="Bearer", expires_in=0))
     account = named(server.issuer, quirks=Quirks(assumed_lifetime=timedelta(days=365)))
 
-    assert (await provider.refresh(account, held(account))).lifetime == timedelta(0)
+    assert (await provider.refresh(account, held(account))).lifetime == timedelta(days=365)
 
 
 async def test_tokens_of_another_configuration_are_not_sent(
@@ -201,7 +201,7 @@ async def test_a_redirect_is_not_followed(server: AuthorizationServer, provider:
         (json_response(200, error="invalid_grant", access_token="A", token_type="Bearer"), FailureKind.REFUSED),
         (json_response(429, ("Retry-After", "30")), FailureKind.THROTTLED),
         (json_response(200), FailureKind.UNREACHABLE),
-        (json_response(201, access_token="A", token_type="Bearer"), FailureKind.UNREACHABLE),
+        (Response(400, b'{"error": "invalid_grant"}', "text/plain"), FailureKind.REFUSED),
         (json_response(200, access_token="A", token_type="DPoP"), FailureKind.UNREACHABLE),
         (json_response(401, access_token="A", token_type="Bearer"), FailureKind.UNREACHABLE),
         (Response(200, b"<html>Log in to the hotel</html>", "text/html"), FailureKind.UNREACHABLE),

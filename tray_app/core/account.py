@@ -83,7 +83,9 @@ class Quirks:
     """How a provider departs from the standards; from its preset (`oauth/presets.toml`)."""
 
     refused_codes: frozenset[str] = frozenset()
-    """What it calls `invalid_grant`."""
+    """What it calls `invalid_grant`: a code, or the whole of a message where it has no codes."""
+    bearer_types: frozenset[str] = frozenset()
+    """What it calls Bearer, in small letters."""
     configuration_codes: frozenset[str] = frozenset()
     """What it calls `invalid_client` and its like."""
     assumed_lifetime: timedelta | None = None
@@ -114,6 +116,8 @@ class Account:
     token_request: Literal["form", "json"] = "form"  # noqa: S105 - a dialect, no secret
     authorization_parameters: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     exchange_parameters: tuple[str, ...] = ()
+    refresh_parameters: tuple[str, ...] = ()
+    """What of the sign-in is repeated at a refresh: "scope" or nothing (RFC 6749, 6; some of Entra wants it)."""
     auth_method: AuthMethod | None = None
     """How a client with a secret authenticates (RFC 6749, 2.3.1); None: as the server's metadata says."""
     quirks: Quirks = STANDARD

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from tray_app.core.account import RefreshPolicy, RetryPolicy
-from tray_app.core.failure import ENDS_SIGN_IN, Failure, FailureKind
+from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.record import Record
 from tray_app.core.tokens import CLOCK_TOLERANCE, TokenSet
 
@@ -16,6 +16,12 @@ MISCONFIGURED_ATTEMPTS = 3
 MISCONFIGURED_PAUSE = timedelta(hours=1)
 """After three refusals of the configuration it is asked again once an hour: people mend things on the other side."""
 
+
+REFUSED_PAUSE = timedelta(hours=1)
+"""How often a refresh token that the provider does not take now is tried: it may take it later."""
+
+PATIENT_ATTEMPTS = 12
+"""Attempts at the usual pace (about 20 minutes) before a server that turns the refresh token away is asked less."""
 
 OFFLINE_PAUSE = timedelta(seconds=20)
 """What is due is refreshed within 30 s of a network that is there again, wherever nothing signals it (section 5)."""
@@ -39,19 +45,28 @@ def refresh_due(tokens: TokenSet, policy: RefreshPolicy, spread: float) -> datet
     return due
 
 
-def retry_due(failure: Failure, attempts: int, policy: RetryPolicy, draw: float) -> datetime | None:
+def retry_due(
+    failure: Failure, attempts: int, policy: RetryPolicy, draw: float, turned_away: int = 0
+) -> datetime | None:
     """When to try again after the `attempts`-th failure in a row; None where only the person can help.
 
     Exponential backoff with full jitter, from `policy.first` to `policy.limit`. A provider that asked to be left
     alone is not called before that. Where there is no network nothing is sent, so it is looked for every 20 s.
+    A server that has answered the refresh token without tokens `turned_away` times in a row is asked ever more rarely,
+    in the end once an hour.
     """
-    if failure.kind in ENDS_SIGN_IN:
+    if failure.ends_sign_in:
         return None
+    if failure.keeps_tokens:
+        return failure.at + REFUSED_PAUSE
     if failure.kind is FailureKind.MISCONFIGURED and attempts >= MISCONFIGURED_ATTEMPTS:
         return failure.at + MISCONFIGURED_PAUSE
-    ceiling = min(policy.limit, policy.first * float(2 ** min(attempts, 32)))
+    limit = policy.limit
+    if turned_away > PATIENT_ATTEMPTS:
+        limit = max(limit, min(REFUSED_PAUSE, limit * float(2 ** min(turned_away - PATIENT_ATTEMPTS, 32))))
+    ceiling = min(limit, policy.first * float(2 ** min(attempts, 32)))
     wait = max(policy.first, min(ceiling, OFFLINE_PAUSE) if failure.offline else ceiling * draw)
-    at = failure.at + min(wait, policy.limit)
+    at = failure.at + min(wait, limit)
     return max(at, failure.not_before) if failure.not_before else at
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 ASSUMED_LIFETIME = timedelta(hours=1)
@@ -72,6 +72,8 @@ class TokenAnswer:
     scopes: tuple[str, ...] | None = None
     subject: str | None = None
     sign_in_lifetime: timedelta | None = None
+    lifetime_source: str | None = field(default=None, compare=False)
+    """What told the life: a member of the answer, or the token itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ _KEYS = (
     "issuer", "client_id", "scopes", "resource", "provider", "tenant", "command", "directory",
     "authorization_endpoint", "token_endpoint", "revocation_endpoint", "device_authorization_endpoint",
     "redirect_uri", "token_request", "token_endpoint_auth_method", "authorization_parameters", "exchange_parameters",
-    "refresh_before", "refresh_every", "on_refresh", "hosts",
+    "refresh_before", "refresh_every", "refresh_parameters", "refused_codes", "on_refresh", "hosts",
 )  # fmt: skip
 _WATCHED = ("provider", "command", "directory")
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "revocation_endpoint", "device_authorization_endpoint")
@@ -64,8 +64,11 @@ def account_of(name: str, accounts: Table, others: Mapping[str, str]) -> Account
         token_request="json" if dialect == "json" else "form",
         authorization_parameters=_authorization_parameters(table, usual),
         exchange_parameters=table.texts("exchange_parameters", _one_of("state")),
+        refresh_parameters=table.texts("refresh_parameters", _one_of("scope")) or usual.refresh_parameters,
         auth_method=_auth_method(table) or usual.auth_method,
-        quirks=usual.quirks,
+        quirks=replace(
+            usual.quirks, refused_codes=usual.quirks.refused_codes | frozenset(table.texts("refused_codes"))
+        ),
         policy=policy,
         on_refresh=table.texts("on_refresh"),
         hosts=table.texts("hosts"),

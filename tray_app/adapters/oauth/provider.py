@@ -186,22 +186,27 @@ class OAuthProvider:
     # -- the life of tokens
 
     async def refresh(self, account: Account, tokens: TokenSet) -> TokenAnswer:
-        """New tokens for the refresh token (RFC 6749, 6). Scopes are left out: asking for more than was granted fails.
+        """New tokens for the refresh token (RFC 6749, 6).
 
-        An id_token for another subject refuses the whole (OpenID Connect Core, 12.2).
+        Scopes are left out, since asking for more than was granted fails, unless the account's `refresh_parameters`
+        name them. An id_token for another subject refuses the whole (OpenID Connect Core, 12.2).
         """
         refresh_token = tokens.refresh_token
         client = await self.client_of(account, tokens)
         if refresh_token is None:
             raise ValueError("a refresh was asked for where there is no refresh token")
-        body = _oauthlib(client).prepare_refresh_body(refresh_token=refresh_token.reveal(), resource=account.resource)
+        scopes = account.scopes or tokens.scopes if "scope" in account.refresh_parameters else ()
+        body = _oauthlib(client).prepare_refresh_body(
+            refresh_token=refresh_token.reveal(), scope=list(scopes) or None, resource=account.resource
+        )
         try:
             new, id_token = await self._channel.tokens(client, body, refresh_token)
         except ProviderError as error:
             raise await self._told(client, error) from error
         if tokens.subject is not None and _subject(id_token) not in {None, tokens.subject}:
             message = msg("{host} sent an id_token for another subject", host=client.host)
-            raise self._failed(FailureKind.REFUSED, message)
+            failure = Failure(FailureKind.REFUSED, message, self._clock.now(), keeps_tokens=True)
+            raise ProviderError(failure, new.refresh_token)
         return new
 
     async def revoke(self, account: Account, tokens: TokenSet) -> str | None:
