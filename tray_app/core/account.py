@@ -60,6 +60,8 @@ class Endpoints:
     """The server promises `iss` in its authorization response (RFC 9207, 3)."""
     pushed_authorization: str | None = None
     """Where authorization requests are pushed to (RFC 9126, 5)."""
+    requires_pushed_authorization: bool = False
+    """The server takes no others."""
     registration: str | None = None
     """Where clients register themselves (RFC 7591)."""
     offered: Offered | None = None
@@ -98,7 +100,7 @@ class Quirks:
 
 STANDARD = Quirks()
 
-AuthMethod = Literal["client_secret_basic", "client_secret_post"]
+AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
+from typing import cast, get_args
 from urllib.parse import urlsplit
 
 from tray_app.adapters.config.presets import Preset, preset
@@ -145,11 +146,8 @@ def _redirect_uri(table: Table) -> str | None:
 
 
 def _auth_method(table: Table) -> AuthMethod | None:
-    key, post = "token_endpoint_auth_method", "client_secret_post"
-    if key not in table.values:
-        return None
-    found = table.choice(key, ("client_secret_basic", post), post)
-    return "client_secret_post" if found == post else "client_secret_basic"
+    key = "token_endpoint_auth_method"
+    return cast("AuthMethod", table.choice(key, get_args(AuthMethod), "")) if key in table.values else None
 
 
 def _authorization_parameters(table: Table, usual: Preset) -> Mapping[str, str]:

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 from urllib.parse import parse_qsl
 
-from tray_app.adapters.oauth.client_auth import Client, host_of
+from tray_app.adapters.oauth.client_auth import Client, Proof, host_of
 from tray_app.adapters.oauth.http_client import HttpClient
 from tray_app.adapters.oauth.token_response import token_answer, unusable
 from tray_app.base.log import LOG
-from tray_app.core.failure import Answer, Failure, FailureKind, classify, error_code, members
+from tray_app.core.failure import Answer, Failure, FailureKind, classify, error_code, members, server_time
 from tray_app.core.message import msg
 from tray_app.core.ports import Clock, ProviderError
 from tray_app.core.tokens import Secret, TokenAnswer
 
 FORM: Final = "application/x-www-form-urlencoded"
 _JSON: Final = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A token endpoint's success."""
+
+    answer: TokenAnswer
+    id_token: object
+    """Unread; None where there is none."""
+    server_now: datetime
+    """The server's clock as it answered; ours where it does not tell."""
 
 
 class BackChannel:
@@ -29,9 +41,10 @@ class BackChannel:
         self._transport = transport
         self._clock = clock
         self._sources: dict[str, str | None] = {}
+        self._proofs: dict[tuple[str, str, str], Proof] = {}
 
-    async def tokens(self, client: Client, body: str, *sent: Secret) -> tuple[TokenAnswer, object]:
-        """The tokens and the id_token, unread, that the token endpoint gives for the form (RFC 6749, 5)."""
+    async def tokens(self, client: Client, body: str, *sent: Secret) -> Tokens:
+        """What the token endpoint gives for the form (RFC 6749, 5)."""
         quirks, requested_at = client.account.quirks, self._clock.now()
         is_json = client.account.token_request == "json"  # noqa: S105 - a dialect
         answer = await self.ask(client, client.endpoints.token, body, is_json=is_json)
@@ -41,7 +54,7 @@ class BackChannel:
         if tokens.lifetime is None:
             tokens = replace(tokens, lifetime=quirks.assumed_lifetime)
         self._log_source(client.account.name, tokens.lifetime_source)
-        return tokens, members(answer).get("id_token")
+        return Tokens(tokens, members(answer).get("id_token"), server_time(answer) or self._clock.now())
 
     def _no_tokens(self, client: Client, answer: Answer, *sent: Secret) -> ProviderError:
         found, endpoint = unusable(answer), client.endpoints.token
@@ -58,8 +71,24 @@ class BackChannel:
         self._sources[account] = source
 
     async def ask(self, client: Client, endpoint: str, body: str, *, is_json: bool = False) -> Answer:
-        """The answer to the form, or to JSON of the same members."""
-        body, headers = client.authenticated(body)
+        """The answer to the form, or to JSON of the same members.
+
+        Where it turns down how the client proves who it is, and not the client, another way is tried once and kept
+        while this process lives.
+        """
+        place = (client.account.name, client.id, endpoint)
+        first = self._proofs.get(place, client.proof)
+        answer = await self._ask(client, endpoint, body, first, is_json=is_json)
+        for proof in client.other_proofs(first, answer):
+            second = await self._ask(client, endpoint, body, proof, is_json=is_json)
+            if error_code(members(second)) != error_code(members(answer)):
+                LOG.info("%s: %s takes the client's secret another way (%s)", place[0], host_of(endpoint), proof.name)
+                self._proofs[place] = proof
+                return second
+        return answer
+
+    async def _ask(self, client: Client, endpoint: str, body: str, proof: Proof, *, is_json: bool) -> Answer:
+        body, headers = client.authenticated(body, proof)
         if is_json:
             return await self._transport.post(endpoint, json.dumps(dict(parse_qsl(body))), _JSON, headers)
         return await self._transport.post(endpoint, body, FORM, headers)

@@ -53,6 +53,7 @@ def endpoints_of(answer: Answer, issuer: str) -> Endpoints | None:
         issuer=issuer,
         iss_in_response=metadata.get("authorization_response_iss_parameter_supported") is True,
         pushed_authorization=_endpoint(metadata, "pushed_authorization_request_endpoint"),
+        requires_pushed_authorization=metadata.get("require_pushed_authorization_requests") is True,
         registration=_endpoint(metadata, "registration_endpoint"),
         offered=Offered(
             scopes=texts(metadata, "scopes_supported"),

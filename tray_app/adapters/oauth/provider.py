@@ -21,7 +21,7 @@ from tray_app.adapters.oauth.registrar import UNKNOWN, InMemoryRegistrations, Re
 from tray_app.adapters.oauth.web_client import import_oauthlib
 from tray_app.core.account import Account, Endpoints
 from tray_app.core.errors import StoreUnavailable
-from tray_app.core.failure import Failure, FailureKind, members
+from tray_app.core.failure import Failure, FailureKind, error_code, error_text, members
 from tray_app.core.message import msg
 from tray_app.core.ports import Clock, ProviderError
 from tray_app.core.tokens import Secret, TokenAnswer, TokenSet
@@ -81,7 +81,7 @@ class OAuthProvider:
         if account.client_id is not None:
             return Client(account, endpoints, account.client_id, await self.client_secret(account), scopes=scopes)
         made = await self.registrar.serving(account, endpoints, redirect_uri, scopes)
-        return Client(account, endpoints, made.client_id, made.secret, made.method, scopes)
+        return Client(account, endpoints, made.client_id, made.secret, made.method, scopes, made.redirect_uris)
 
     async def client_of(self, account: Account, tokens: TokenSet) -> Client:
         """The client that the tokens were given to, at the server that gave them: they are sent nowhere else."""
@@ -119,7 +119,7 @@ class OAuthProvider:
         endpoint = client.endpoints.pushed_authorization or ""
         answer = await self._channel.ask(client, endpoint, urlencode(list(parameters)))
         uri = members(answer).get("request_uri")
-        if answer.status != 201 or not isinstance(uri, str) or not uri.isprintable() or not uri:
+        if answer.status not in {200, 201} or not isinstance(uri, str) or not uri.isprintable() or not uri:
             raise await self._told(client, ProviderError(self._channel.meaning(client, endpoint, answer)))
         return uri
 
@@ -148,6 +148,7 @@ class OAuthProvider:
         endpoint = client.endpoints.device_authorization or ""
         scope, resource = " ".join(client.scopes), client.account.resource
         parameters = [(name, value) for name, value in (("scope", scope), ("resource", resource)) if value]
+        parameters += client.account.authorization_parameters.items()
         requested_at = self._clock.now()
         answer = await self._channel.ask(client, endpoint, urlencode(parameters))
         found = device_code_of(answer, requested_at)
@@ -159,29 +160,32 @@ class OAuthProvider:
         """The tokens, once the person has agreed on their device (RFC 8628, 3.4); `failure.code` says what is up."""
         from oauthlib.common import urlencode
 
-        body = urlencode([("grant_type", GRANT), ("device_code", code.secret.reveal())])
+        parameters = [("grant_type", GRANT), ("device_code", code.secret.reveal())]
+        if client.account.resource is not None:
+            parameters.append(("resource", client.account.resource))  # RFC 8707, 2.2
+        body = urlencode(parameters)
         return await self._first_tokens(client, body, None, code.secret)
 
     async def _first_tokens(self, client: Client, body: str, nonce: str | None, *sent: Secret) -> TokenAnswer:
         try:
-            tokens, id_token = await self._channel.tokens(client, body, *sent)
+            got = await self._channel.tokens(client, body, *sent)
         except ProviderError as error:
             raise await self._told(client, error) from error
-        if id_token is None or "openid" not in client.scopes:
-            return tokens
+        if got.id_token is None or "openid" not in client.scopes:
+            return got.answer
         try:
             subject = verified_subject(
-                id_token,
-                Given(tokens.access_token, client.secret, client.endpoints.offered),
+                got.id_token,
+                Given(got.answer.access_token, client.secret, client.endpoints.offered),
                 client_id=client.id,
                 issuer=client.account.quirks.id_token_issuer or client.endpoints.issuer,
                 nonce=nonce,
-                now=self._clock.now(),
+                now=got.server_now,
             )
         except WrongIdToken as error:
             message = msg("{host} sent an id_token {reason}", host=client.host, reason=error.args[0])
             raise self._failed(FailureKind.REFUSED, message) from error
-        return replace(tokens, subject=subject)
+        return replace(got.answer, subject=subject)
 
     # -- the life of tokens
 
@@ -200,17 +204,17 @@ class OAuthProvider:
             refresh_token=refresh_token.reveal(), scope=list(scopes) or None, resource=account.resource
         )
         try:
-            new, id_token = await self._channel.tokens(client, body, refresh_token)
+            got = await self._channel.tokens(client, body, refresh_token)
         except ProviderError as error:
             raise await self._told(client, error) from error
-        if tokens.subject is not None and _subject(id_token) not in {None, tokens.subject}:
+        if tokens.subject is not None and _subject(got.id_token) not in {None, tokens.subject}:
             message = msg("{host} sent an id_token for another subject", host=client.host)
             failure = Failure(FailureKind.REFUSED, message, self._clock.now(), keeps_tokens=True)
-            raise ProviderError(failure, new.refresh_token)
-        return new
+            raise ProviderError(failure, got.answer.refresh_token)
+        return got.answer
 
     async def revoke(self, account: Account, tokens: TokenSet) -> str | None:
-        """Revokes refresh token, then access token (RFC 7009, 2.1). None when done, else what was not, and why."""
+        """Revokes refresh token, then access token (RFC 7009, 2). None when done, else what was not, and why."""
         try:
             client = await self.client_of(account, tokens)
         except ProviderError as error:
@@ -232,7 +236,9 @@ class OAuthProvider:
 
         body = urlencode([("token", token.reveal()), ("token_type_hint", name)])
         answer = await self._channel.ask(client, endpoint, body)
-        if answer.status != 200:
+        found = members(answer)
+        is_unknown = error_code(found) == "invalid_token" or "unknown token" in error_text(found).lower()
+        if not 200 <= answer.status < 300 and not is_unknown:  # a token that is not known there is as good as revoked
             raise ProviderError(self._channel.meaning(client, endpoint, answer, token))
 
     async def forget(self, account: Account) -> None:
