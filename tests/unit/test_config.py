@@ -268,6 +268,19 @@ def test_each_preset_says_where_it_was_read_and_holds_only_what_is_read_of_it():
         assert all(source.startswith("https://") for source in facts["source"]), name
 
 
+@pytest.mark.parametrize(
+    ("pasted", "meant"),
+    [
+        ("https://a.example/.well-known/openid-configuration", "https://a.example"),
+        ("https://a.example/b/.well-known/openid-configuration", "https://a.example/b"),
+        ("https://a.example/.well-known/oauth-authorization-server/b", "https://a.example/b"),
+    ],
+)
+def test_the_address_of_the_metadata_in_place_of_the_issuer_is_told_with_what_to_write(pasted, meant):
+    with pytest.raises(Misconfigured, match=f'issuer = "{meant}"'):
+        preset_account(f'issuer = "{pasted}"\nclient_id = "tray"')
+
+
 def test_an_account_can_be_a_resource_alone():
     found = preset_account('resource = "https://mcp.example/mcp"')
 

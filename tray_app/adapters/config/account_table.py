@@ -23,6 +23,7 @@ from tray_app.core.account import (
 from tray_app.core.claude_code import PROVIDER as CLAUDE_CODE
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+_METADATA = re.compile(r"/\.well-known/(oauth-authorization-server|openid-configuration|oauth-protected-resource)")
 _KEYS = (
     "issuer", "client_id", "scopes", "resource", "provider", "tenant", "command", "directory",
     "authorization_endpoint", "token_endpoint", "revocation_endpoint", "device_authorization_endpoint",
@@ -93,7 +94,7 @@ class _Where:
 
 def _where(table: Table, usual: Preset) -> _Where:
     """Where the account's server is. What the file says of it replaces all that the preset says: never half of each."""
-    issuer, resource, endpoints = table.url("issuer"), table.url("resource"), _endpoints(table)
+    issuer, resource, endpoints = _address(table, "issuer"), _address(table, "resource"), _endpoints(table)
     if issuer or endpoints:
         return _Where(issuer, endpoints, resource)
     if usual.issuer or usual.endpoints:
@@ -102,6 +103,16 @@ def _where(table: Table, usual: Preset) -> _Where:
         remedy = 'Write issuer = "https://...", or authorization_endpoint and token_endpoint'
         raise table.lacking("issuer", remedy)
     return _Where(None, None, resource)
+
+
+def _address(table: Table, key: str) -> str | None:
+    """The issuer or resource; the address of its metadata, pasted in its place, is told with what to write instead."""
+    url = table.url(key)
+    found = _METADATA.search(url or "")
+    if url is not None and found:
+        meant = (url[: found.start()] + url[found.end() :]).rstrip("/")
+        raise table.wrong(key, "is the address of its metadata", f'Write {key} = "{meant}"')
+    return url
 
 
 def _client_id(table: Table, where: _Where) -> str | None:

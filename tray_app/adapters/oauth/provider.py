@@ -16,7 +16,7 @@ from tray_app.adapters.oauth.client_auth import Client, host_of
 from tray_app.adapters.oauth.device_code import GRANT, DeviceCode, device_code_of
 from tray_app.adapters.oauth.http_client import DEADLINE, HttpClient, import_httpx
 from tray_app.adapters.oauth.id_token import Given, WrongIdToken, claims_of, verified_subject
-from tray_app.adapters.oauth.metadata_cache import MetadataCache
+from tray_app.adapters.oauth.metadata_cache import MetadataCache, NoMetadata
 from tray_app.adapters.oauth.registrar import UNKNOWN, InMemoryRegistrations, Registrar, RegistrationStore
 from tray_app.adapters.oauth.web_client import import_oauthlib
 from tray_app.core.account import Account, Endpoints
@@ -87,7 +87,10 @@ class OAuthProvider:
         """The client that the tokens were given to, at the server that gave them: they are sent nowhere else."""
         if tokens.bound_to != account.bound_to:
             raise self._failed(FailureKind.MISCONFIGURED, msg("these tokens belong to another provider or client"))
-        endpoints = await self.directory.endpoints(account, tokens.issuer)
+        try:
+            endpoints = await self.directory.endpoints(account, tokens.issuer)
+        except NoMetadata as error:
+            raise ProviderError(replace(error.failure, kind=FailureKind.UNREACHABLE)) from error
         if account.client_id is not None:
             return Client(account, endpoints, account.client_id, await self.client_secret(account))
         if tokens.client_id is None:
