@@ -1,6 +1,7 @@
 """The token endpoint, revocation and discovery against a server that misbehaves on purpose."""
 
 import asyncio
+import gc
 import contextlib
 import gzip
 import json
@@ -496,12 +497,37 @@ async def test_other_hosts_are_asked_through_the_proxy_without_telling_it_anythi
     assert len(proxy) == 1
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+async def test_a_socks_proxy_is_told_the_host_and_nothing_else(
+    provider: OAuthProvider, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    heard: list[bytes] = []
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(100))
+        writer.write(b"\x05\x00")  # no authentication (RFC 1928, 3)
+        heard.append(await reader.read(1000))
+        writer.write(b"\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00")  # connection refused (6)
+        await writer.drain()
+
+    async with bytes_server(conversation) as origin:
+        monkeypatch.setenv("https_proxy", origin.replace("http:", f"{scheme}:"))
+        found = await failure(provider, named("https://login.example.invalid"))
+        assert found.kind is FailureKind.UNREACHABLE
+
+    del found  # httpcore leaves the connection of a SOCKS proxy that refuses to the garbage collector
+    gc.collect()
+    assert heard[1] == b"\x05\x01\x00\x03\x15login.example.invalid\x01\xbb"
+
+
 async def test_a_proxy_of_another_kind_is_told(provider: OAuthProvider, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:9")
+    monkeypatch.setenv("https_proxy", "ftp://127.0.0.1:9")
 
     found = await failure(provider, named("https://login.example.invalid"))
 
-    assert found.message == "login.example.invalid cannot be reached (its proxy is neither http nor https)"
+    assert found.kind is FailureKind.UNREACHABLE
+    assert found.message == "login.example.invalid cannot be reached (its proxy is neither http, https nor socks5)"
 
 
 @pytest.mark.parametrize("origin", ["http://example.invalid", "http://localhost@example.invalid", "ftp://127.0.0.1"])
