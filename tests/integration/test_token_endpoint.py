@@ -1,8 +1,8 @@
 """The token endpoint, revocation and discovery against a server that misbehaves on purpose."""
 
 import asyncio
-import gc
 import contextlib
+import gc
 import gzip
 import json
 import resource

@@ -67,7 +67,8 @@ class Gate:
     def _is_ours(self, request: Request) -> bool:
         pairs = (pair.strip().partition("=") for pair in (request.header("cookie") or "").split(";"))
         sent = [value for name, _, value in pairs if name == COOKIE]
-        if len(sent) != 1 or not hmac.compare_digest(sent[0].encode(), self._cookie.encode()):
+        # Any server on 127.0.0.1 can set a cookie of the same name: one that is right is enough.
+        if not any(hmac.compare_digest(one.encode(), self._cookie.encode()) for one in sent):
             return False
         if request.header("sec-fetch-site") not in {None, "same-origin", "none"}:
             return False

@@ -109,7 +109,9 @@ class Page:
                 what = msg("The page cannot be opened ({reason})", reason=error.strerror)
                 raise LamplighterError(what) from error
             self._gate = Gate(f"http://127.0.0.1:{listening.getsockname()[1]}", loop.time)
-            self._server = HttpServer(self._answer, Limits(body=16_384, connections=64, keep_alive=True))
+            self._server = HttpServer(
+                self._answer, Limits(body=16_384, connections=64, keep_alive=True), own_user_only=True
+            )
             await self._server.listen(listening)
         self._rest()
         return self._gate.address("#add" if adding else "")
