@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.hostile_server import NAVIGATING, Browser
+from tests.integration.hostile_server import Browser
 from tray_app.adapters.oauth.loopback_listener import Listener
 from tray_app.base.http import peer_user
 from tray_app.base.http.peer_user import PeerCheck
@@ -67,7 +67,7 @@ async def test_another_user_does_not_spend_the_pages_key(page: Page) -> None:
     address = await page.address()
 
     assert await stranger(address) in {"", "reset"}
-    assert (await Browser().get(address)).status == 303, "the key is still good"
+    assert (await Browser({"Connection": "close"}).get(address)).status == 303, "the key is still good"
 
 
 @pytest.mark.parametrize("how", ["stay", "close"])
@@ -79,7 +79,7 @@ async def test_another_user_cannot_answer_a_sign_in(host: str, how: str) -> None
     await asyncio.sleep(0.2)  # long enough for a connection that was closed at once to be looked at
 
     callback = asyncio.ensure_future(listener.callback())
-    ours = asyncio.create_task(Browser(NAVIGATING).get(f"{listener.redirect_uri}?code=ours&state=STATE"))
+    ours = asyncio.create_task(Browser().follow(f"{listener.redirect_uri}?code=ours&state=STATE"))
     found = await asyncio.wait_for(callback, 10)
     await asyncio.gather(listener.close(b""), ours)
     assert found.code is not None
