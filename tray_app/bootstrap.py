@@ -1,4 +1,4 @@
-"""Puts the parts together: the engine on the store, the provider, the lock and the clock that are really used.
+"""Puts the parts together: the engine on the real store, provider, lock and clock.
 
 Tests come in here too, with clock, draw or store replaced.
 """
@@ -10,16 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tray_app.adapters.claude_code.account import is_watched
 from tray_app.base.clock import WallClock
 from tray_app.base.paths import Places
 from tray_app.core.account import Account, Configuration
-from tray_app.core.errors import StoreUnavailable
-from tray_app.core.ports import Clock, Dependencies, Facts, Flow, ProviderError, SecretStore
-from tray_app.core.tokens import Secret
+from tray_app.core.claude_code import is_watched
+from tray_app.core.ports import Clock, Dependencies, Facts, Flow, ProviderError, SecretStore, WatchedCredentials
 from tray_app.engine.engine import Engine
 from tray_app.engine.error_mapping import error_of
-from tray_app.engine.scheduler import MakePlan, Scheduler
+from tray_app.engine.scheduler import Heartbeat, MakePlan
 from tray_app.engine.sign_ins import OpenSignIn
 
 if TYPE_CHECKING:
@@ -29,52 +27,51 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Environment:
-    """What surrounds the engine; each part can be replaced."""
+    """What a process runs in; each part can be replaced."""
 
     places: Places
     clock: Clock = field(default_factory=WallClock)
     draw: Callable[[], float] = random.random
     store: SecretStore | None = None
     """None: the one that the configuration names."""
-    make_plan: MakePlan = Scheduler
+    make_plan: MakePlan = Heartbeat
     start_program: Start | None = None
     """How another program's sign-in is started; None: detached."""
 
 
 def build_engine(world: Environment, configuration: Configuration) -> Engine:
     """The engine on the world's parts."""
-    from tray_app.adapters.oauth.flows import prepared
-    from tray_app.adapters.oauth.provider import OAuthProvider
-    from tray_app.adapters.store.locks import FileLock
+    parts = Parts(world)
+    return Engine(configuration, parts.dependencies, parts.prepare_sign_in, world.make_plan)
 
-    stores: list[SecretStore] = []  # the one in force is the last: the configuration may change it
 
-    secrets: dict[str, Secret | None] = {}
+class Parts:
+    """The adapters of one engine."""
 
-    async def client_secret(account: str) -> Secret | None:
-        try:
-            secrets[account] = await stores[-1].client_secret(account)
-        except StoreUnavailable:
-            if account not in secrets:
-                raise
-        return secrets[account]  # a store that cannot say now stops no refresh
+    def __init__(self, world: Environment) -> None:
+        from tray_app.adapters.oauth.provider import OAuthProvider
+        from tray_app.adapters.store.locks import FileLock
 
-    provider = OAuthProvider(world.clock, client_secret, lambda: stores[-1])
-    lock = FileLock(world.places.state / "locks")
+        self._world = world
+        self._provider = OAuthProvider(world.clock)
+        self._lock = FileLock(world.places.state / "locks")
 
-    def parts(configuration: Configuration) -> Dependencies:
+    def dependencies(self, configuration: Configuration) -> Dependencies:
+        """What the engine works with under this configuration, which names the store."""
+        world = self._world
         store, facts = _store(world, configuration)
-        stores.append(store)
-        return Dependencies(store, facts, provider, lock, world.clock, world.draw)
+        self._provider.store = store
+        return Dependencies(store, facts, self._provider, self._lock, world.clock, world.draw, _credentials)
 
-    async def prepare(account: Account, flow: Flow) -> OpenSignIn:
+    async def prepare_sign_in(self, account: Account, flow: Flow) -> OpenSignIn:
+        """A sign-in that is ready to run. Raises `ProviderError`, `LamplighterError`."""
         if is_watched(account):
             from tray_app.adapters.claude_code.sign_in import ClaudeSignIn
 
-            return ClaudeSignIn.prepare(account, world.clock, world.start_program)
-        return await prepared(account, provider, flow, world.clock)
+            return ClaudeSignIn.prepare(account, self._world.clock, self._world.start_program)
+        from tray_app.adapters.oauth.flows import prepared
 
-    return Engine(configuration, parts, prepare, world.make_plan)
+        return await prepared(account, self._provider, flow, self._world.clock)
 
 
 def _store(world: Environment, configuration: Configuration) -> tuple[SecretStore, Facts]:
@@ -89,6 +86,12 @@ def _store(world: Environment, configuration: Configuration) -> tuple[SecretStor
     return world.store or KeyringStore(world.places.home), FactsFolder(world.places.state / "accounts")
 
 
+def _credentials(account: Account) -> WatchedCredentials:
+    from tray_app.adapters.claude_code.credentials import ClaudeCredentials  # few have such an account
+
+    return ClaudeCredentials(account)
+
+
 def first_look(account: Account) -> Look:
     """What the provider of an account that is being added says of itself. Raises `LamplighterError`."""
     import asyncio
@@ -96,13 +99,10 @@ def first_look(account: Account) -> Look:
     from tray_app.adapters.oauth import probe
     from tray_app.adapters.oauth.provider import OAuthProvider
 
-    async def no_secret(_: str) -> None:
-        return None
-
     if is_watched(account):
         return probe.Look()
     clock = WallClock()
     try:
-        return asyncio.run(probe.look(account, clock, OAuthProvider(clock, no_secret)))
+        return asyncio.run(probe.look(account, clock, OAuthProvider(clock)))
     except ProviderError as error:
         raise error_of(account.name, error.failure, None) from error

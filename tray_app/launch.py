@@ -142,7 +142,8 @@ async def _life(here: Places, tray: Tray | None, known: Callable[[Applet], None]
     processes = SimpleNamespace(BrokenProcessPool=ChildProcessError)
     with stand_ins({"concurrent.futures.process": processes, "multiprocessing": SimpleNamespace()}):
         from tray_app.bootstrap import Environment
-        from tray_app.interfaces.page.controller import AppletWithPage
+        from tray_app.interfaces.applet import Applet
+        from tray_app.interfaces.page.controller import StatusPage
     from tray_app.adapters.oauth.provider import import_libraries
     from tray_app.adapters.platform.browser import SystemBrowser
     from tray_app.adapters.platform.system_events import make_system_events
@@ -151,10 +152,16 @@ async def _life(here: Places, tray: Tray | None, known: Callable[[Applet], None]
     from tray_app.interfaces.tray.presenter import TrayPresenter, welcome
 
     log.to_file(here.log_file)
-    face = TrayPresenter(tray) if tray is not None else None
+    presenter = TrayPresenter(tray) if tray is not None else None
     notifier = await make_notifier(tray.balloon if tray is not None else lambda _title, _body: False)
-    applet = AppletWithPage(
-        Environment(here), SystemBrowser(), notifier, face, quiet=DoNotDisturb(), may_be_broken=tray is not None
+    applet = Applet(
+        Environment(here),
+        SystemBrowser(),
+        notifier,
+        presenter,
+        StatusPage(),
+        quiet=DoNotDisturb(),
+        may_be_broken=tray is not None,
     )
     known(applet)
     is_new = tray is not None and not here.config_file.exists()

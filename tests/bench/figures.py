@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.bench import peer
 from tests.bench.applet import LAMPLIGHTER, running_applet
-from tests.bench.idle import Idle, WatchedAccount
+from tests.bench.idle import Idle, Watched
 from tests.bench.start import docked, registered, seconds_to_icon
 from tests.desktop.panel_session import PanelSession, panel_session
 
@@ -65,7 +65,7 @@ def use(rounds: int, seconds: float) -> Use:
             by_notification = [applet.sign_in_by_notification() for _ in range(rounds)]
             applet.refresh()
             _rest(SETTLED)
-            watched = WatchedAccount(applet.pid), WatchedAccount(other)
+            watched = Watched(applet.pid), Watched(other)
             _rest(seconds)
             ours, peers = (one.so_far() for one in watched)
             return Use(by_lamp, statistics.median(by_notification), applet.refreshes, ours, peers)

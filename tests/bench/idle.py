@@ -26,7 +26,7 @@ class Idle:
         return self.wakes.total() * 60 / self.seconds
 
 
-class WatchedAccount:
+class Watched:
     """Counts from when it is made; looking does not wake the process."""
 
     def __init__(self, pid: int) -> None:

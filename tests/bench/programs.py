@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.bench import oidc_agent
 from tests.bench.filled_applet import TOKEN, Started, started
-from tests.bench.idle import WatchedAccount, resident
+from tests.bench.idle import Watched, resident
 from tests.bench.load import Asking, Load, load
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +113,7 @@ def endurance(answers: int, seconds: float = IDLE_SECONDS) -> Endurance:
         load(_ours(applet), 32, answers)
         grown = resident(applet.pid) - before
         threading.Event().wait(2)
-        watched = WatchedAccount(applet.pid)
+        watched = Watched(applet.pid)
         threading.Event().wait(seconds)
         return Endurance(grown, watched.so_far().wakes_per_minute)
 

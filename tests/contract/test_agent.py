@@ -19,11 +19,14 @@ import pytest
 
 from tests.builders import tokens
 from tests.keyring_session import eventually
-from tray_app.base.paths import SOCKET_VARIABLE, Places, places, places_in
+from tray_app.base.clock import WallClock
+from tray_app.base.paths import Places, places, places_in
+from tray_app.base.socket_path import SOCKET_VARIABLE
 from tray_app.core.errors import LamplighterError, NoApplet, SignInNeeded, Unavailable, UnknownAccount
+from tray_app.core.events import SignInChanged
 from tray_app.core.ports import SignInPrompt
 from tray_app.core.tokens import Secret, TokenSet
-from tray_app.engine.events import Event, Events
+from tray_app.engine.events import Events
 from tray_app.interfaces.agent.client import AgentClient, _connected
 from tray_app.interfaces.agent.fast_token import fetched
 from tray_app.interfaces.agent.server import Agent
@@ -64,7 +67,7 @@ class Engine:
     async def sign_in(self, name: str, browser: object, flow: object) -> SignInPrompt:
         raise NotImplementedError
 
-    answer = set_client_secret = forget = cancel_sign_in = refresh = sign_in
+    paste = set_client_secret = forget = cancel_sign_in = refresh = sign_in
 
     def _tokens(self) -> TokenSet:
         return replace(tokens(), access_token=Secret(self.access_token))
@@ -87,7 +90,7 @@ class Place:
         return Engine()
 
     def make(self) -> Agent:
-        return Agent(self.engine, _no_browser, self.ended.set, lambda: None)  # type: ignore[arg-type]  # it opens nothing
+        return Agent(self.engine, _no_browser, self.ended.set, lambda: None, WallClock())  # type: ignore[arg-type]  # it opens nothing
 
     def do(self, act: Callable[..., Any], *arguments: Any) -> Any:
         """Runs it on the loop; its result."""
@@ -180,13 +183,13 @@ def test_what_happens_is_told_while_others_ask(place: Place) -> None:
     events = place.client.events()
     begun = list(itertools.islice(events, 2))
     place.client.ask("GET", "/v1/status", seconds=BOUND)
-    place.do(place.engine.events.tell, Event("sign-in", {"account": "work", "state": "started"}))
+    place.do(place.engine.events.publish, SignInChanged("work", "started", "waiting"))
     told = next(events)
     place.do(place.engine.events.close)
     rest = list(events)
 
     assert begun == [("open", {}), ("health", {"name": "work", "health": "fresh"})]
-    assert told == ("sign-in", {"account": "work", "state": "started"})
+    assert told == ("sign-in", {"account": "work", "state": "started", "message": "waiting"})
     assert rest == []
 
 

@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from tray_app.adapters.oauth.registrar import InMemoryClients
 from tray_app.base.http.server import HttpServer, Limits, Request, Response, bind_loopback
 from tray_app.core.account import Account
 from tray_app.core.tokens import Secret
@@ -141,9 +142,12 @@ class AuthorizationServer:
         return tokens(id_token=self.id_token(**self.id_token_claims))
 
 
-async def no_secret(_: str) -> Secret | None:
-    """The secret of a public client."""
-    return None
+class Clients(InMemoryClients):
+    """Keeps clients in memory; a call says what their secret is."""
+
+    def __init__(self, secret: Callable[[str], Awaitable[Secret | None]]) -> None:
+        super().__init__()
+        self.client_secret = secret  # type: ignore[method-assign]
 
 
 @contextlib.asynccontextmanager

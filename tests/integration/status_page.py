@@ -17,7 +17,8 @@ from tests.fakes.notifier import RecordingNotifier
 from tests.fakes.waiting import until
 from tray_app.base.paths import places_in, write_private
 from tray_app.bootstrap import Environment
-from tray_app.interfaces.page.controller import AppletWithPage
+from tray_app.interfaces.applet import Applet
+from tray_app.interfaces.page.controller import StatusPage
 
 
 class NotingBrowser:
@@ -40,7 +41,8 @@ class Running:
             write_private(self.places.config_file, "\n".join(parts))
         self.browser = NotingBrowser()
         self.notifier = RecordingNotifier()
-        self.applet = AppletWithPage(Environment(self.places), self.browser, self.notifier)
+        self.page = StatusPage()
+        self.applet = Applet(Environment(self.places), self.browser, self.notifier, page=self.page)
 
     async def address(self, *, adding: bool = False) -> str:
         """What the browser was asked to open, with a fresh key."""

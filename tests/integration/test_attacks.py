@@ -17,7 +17,6 @@ from tests.integration.hostile_server import (
     HandClock,
     form,
     json_response,
-    no_secret,
 )
 from tray_app.adapters.oauth.browser_flow import SignIn
 from tray_app.adapters.oauth.loopback_listener import Listener, callback_of
@@ -47,7 +46,7 @@ async def test_the_code_of_one_provider_never_reaches_the_other(
     servers: tuple[AuthorizationServer, AuthorizationServer],
 ) -> None:
     honest, evil = servers
-    provider = OAuthProvider(HandClock(), no_secret)
+    provider = OAuthProvider(HandClock())
     ours = await SignIn.prepare(honest.account(name="honest"), provider)
     theirs = await SignIn.prepare(evil.account(name="evil"), provider)
     running = [asyncio.create_task(one.run(keep)) for one in (ours, theirs)]
@@ -69,7 +68,7 @@ async def test_the_code_of_one_provider_never_reaches_the_other(
 
 async def test_a_code_of_another_sign_in_is_of_no_use(servers: tuple[AuthorizationServer, AuthorizationServer]) -> None:
     server, _ = servers
-    provider = OAuthProvider(HandClock(), no_secret)
+    provider = OAuthProvider(HandClock())
     victim, attacker = [await SignIn.prepare(server.account(), provider) for _ in range(2)]
     challenge = asked_of(victim)["code_challenge"]
 
@@ -91,7 +90,7 @@ async def test_the_url_for_the_browser_holds_no_secret(
     servers: tuple[AuthorizationServer, AuthorizationServer],
 ) -> None:
     server, _ = servers
-    sign_in = await SignIn.prepare(server.account(), OAuthProvider(HandClock(), no_secret))
+    sign_in = await SignIn.prepare(server.account(), OAuthProvider(HandClock()))
 
     assert sign_in._verifier.reveal() not in sign_in.prompt.url
     assert not {"client_secret", "code_verifier"} & asked_of(sign_in).keys()

@@ -30,7 +30,7 @@ from tray_app.bootstrap import Environment
 from tray_app.core.errors import LamplighterError
 from tray_app.core.health import Health
 from tray_app.core.tokens import Secret, TokenSet
-from tray_app.engine.scheduler import Scheduler
+from tray_app.engine.scheduler import Heartbeat
 from tray_app.interfaces.applet import Applet
 
 REDIRECT_URI = "http://localhost:54545/callback"
@@ -361,7 +361,7 @@ async def test_stop_ends_timer_listener_and_jobs(start):
     plans = []
 
     def real(look, clock):
-        plans.append(Scheduler(look, clock))
+        plans.append(Heartbeat(look, clock))
         return plans[0]
 
     stage = await start(held=timedelta(0), make_plan=real)

@@ -12,7 +12,6 @@ from tests.integration.hostile_server import (
     HandClock,
     form,
     json_response,
-    no_secret,
     tokens,
 )
 from tray_app.adapters.oauth.device_flow import DeviceSignIn
@@ -40,7 +39,7 @@ class Device:
         self.waits: list[float] = []
         self.answers: list[Response] = []
         self.codes: dict[str, Any] = dict(CODES)
-        self.provider = OAuthProvider(self.clock, no_secret)
+        self.provider = OAuthProvider(self.clock)
         self.kept: list[TokenSet] = []
         server.metadata["device_authorization_endpoint"] = f"{server.issuer}/device"
         server.other["/device"] = self._device

@@ -17,6 +17,7 @@ from tests.builders import failure
 from tests.integration.hostile_server import HandClock
 from tests.kept.lives import ACCOUNTS, HOME, LATER_UNTIL, REGISTERED, Entries, Servers, live
 from tray_app._version import __version__
+from tray_app.adapters.claude_code.credentials import ClaudeCredentials
 from tray_app.adapters.config import parser as config
 from tray_app.adapters.oauth import registration
 from tray_app.adapters.store.facts import FactsFolder
@@ -58,11 +59,17 @@ async def updated(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     updated = Updated(home, told, clock, servers, KeyringStore(None), {})
     updated.store = updated.entries("keyring").store()
     parts = Dependencies(
-        updated.store, FactsFolder(home / "state/accounts"), servers, FileLock(tmp_path), clock, lambda: 0.75
+        updated.store,
+        FactsFolder(home / "state/accounts"),
+        servers,
+        FileLock(tmp_path),
+        clock,
+        lambda: 0.75,
+        ClaudeCredentials,
     )
     configuration = config.load(home / "config.toml")
     for name, account in configuration.accounts.items():
-        updated.refreshers[name] = Refresher(account, parts, configuration.retry, lambda _keeper: None)
+        updated.refreshers[name] = Refresher(account, parts, configuration.retry, lambda _: None)
         await updated.refreshers[name].load()
     yield updated
     await updated.store.close()

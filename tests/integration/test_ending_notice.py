@@ -13,10 +13,10 @@ from tray_app.adapters.store.locks import FileLock
 from tray_app.adapters.store.memory_store import MemoryStore
 from tray_app.core import record as change
 from tray_app.core.account import RetryPolicy
+from tray_app.core.events import HealthChanged
 from tray_app.core.ports import Dependencies
-from tray_app.engine.events import Event
 from tray_app.engine.refresher import Refresher
-from tray_app.interfaces.notifications.reminders import notice
+from tray_app.interfaces.notifications.reminders import remind
 
 
 class Screen:
@@ -39,7 +39,7 @@ class Screen:
 
 
 class Life:
-    """One account over restarts: a new keeper on the facts that the last one left."""
+    """One account over restarts: a new refresher on the facts that the last one left."""
 
     def __init__(self, folder):
         self.clock = HandClock()
@@ -50,11 +50,11 @@ class Life:
 
     def start(self):
         facts = FactsFolder(self.folder / "accounts")
-        parts = Dependencies(self.store, facts, None, FileLock(self.folder), self.clock, lambda: 0.5)
+        parts = Dependencies(self.store, facts, None, FileLock(self.folder), self.clock, lambda: 0.5, None)
         self.refresher = Refresher(account(), parts, RetryPolicy(), self.tell)
 
     def tell(self, refresher):
-        notice(self.screen, refresher, Event("health", refresher.status().as_json()), self.clock.time)
+        remind(self.screen, refresher, HealthChanged(refresher.status()), self.clock.time)
 
     async def signed_in(self, days, life=timedelta(days=30)):
         end = self.clock.time + timedelta(days=days)
@@ -89,7 +89,7 @@ async def test_three_days_before_its_end_it_is_told_once_and_a_click_signs_in(li
 async def test_neither_a_restart_nor_a_refresh_nor_a_failure_tells_it_again(life):
     await life.signed_in(2)
     await life.restart()
-    life.refresher._become(change.failed(life.refresher.record, failure(), NOW))
+    life.refresher.state.become(change.failed(life.refresher.record, failure(), NOW))
     await life.signed_in(2)
     await life.restart()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.hostile_server import BOUND
+from tests.integration.hostile_server import BOUND, Clients
 from tests.integration.lamplighter_process import Lamplighter, arrive
 from tests.servers.canaille_server import CanailleServer, canaille_missing
 from tests.servers.django_server import DjangoServer, django_missing
@@ -19,7 +19,6 @@ from tests.servers.person import approve_device, redirect_after_approval
 from tray_app.adapters.oauth.browser_flow import SignIn
 from tray_app.adapters.oauth.device_flow import DeviceSignIn
 from tray_app.adapters.oauth.provider import OAuthProvider
-from tray_app.adapters.store.memory_store import MemoryStore
 from tray_app.base.clock import WallClock
 from tray_app.core.account import NOTHING, Account
 from tray_app.core.failure import FailureKind
@@ -44,17 +43,16 @@ class Life:
 
     def __init__(self, account: Account, secret: str | None = None) -> None:
         self.account = account
-        self.shelf = MemoryStore()
-        self._secret = secret
+
+        async def client_secret(_: str) -> Secret | None:
+            return Secret(secret) if secret else None
+
+        self.store = Clients(client_secret)
 
     @property
     def provider(self) -> OAuthProvider:
         """As a process has it that has just started."""
-
-        async def client_secret(_: str) -> Secret | None:
-            return Secret(self._secret) if self._secret else None
-
-        return OAuthProvider(WallClock(), client_secret, lambda: self.shelf)
+        return OAuthProvider(WallClock(), self.store)
 
     async def sign_in(self) -> TokenSet:
         sign_in = await SignIn.prepare(self.account, self.provider)

@@ -60,7 +60,7 @@ def test_the_bundle_lives_in_the_menu_bar_and_is_known_by_its_name_and_version(
     assert (written["LSUIElement"], written["LSMinimumSystemVersion"]) == (True, "12.0")
     assert written["CFBundleIdentifier"] == bundle.named["bundle_identifier"] == "io.github.lamplighter.Lamplighter"
     assert written["CFBundleVersion"] == bundle.named["version"] == __version__
-    languages = {path.name for path in (ROOT / "tray_app/locale").iterdir()}
+    languages = {path.name for path in (ROOT / "tray_app/base/locale").iterdir()}
     assert set(written["CFBundleLocalizations"]) == {"en", *languages}
     assert Path(bundle.named["icon"]).read_bytes().startswith(b"icns")
     assert bundle.named["name"] == "Lamplighter.app"

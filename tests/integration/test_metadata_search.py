@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.integration.hostile_server import AuthorizationServer, HandClock, answering, json_response, no_secret
+from tests.integration.hostile_server import AuthorizationServer, HandClock, answering, json_response
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.base.http.server import Request, Response
 from tray_app.core.account import Account
@@ -35,12 +35,12 @@ def only(server: AuthorizationServer, place: str) -> None:
 
 
 async def found(account: Account) -> str | None:
-    return (await OAuthProvider(HandClock(), no_secret).endpoints(account)).issuer
+    return (await OAuthProvider(HandClock()).endpoints(account)).issuer
 
 
 async def failure(account: Account) -> tuple[FailureKind, str]:
     with pytest.raises(ProviderError) as caught:
-        await OAuthProvider(HandClock(), no_secret).endpoints(account)
+        await OAuthProvider(HandClock()).endpoints(account)
     return caught.value.failure.kind, caught.value.failure.message
 
 

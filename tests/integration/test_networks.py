@@ -19,7 +19,6 @@ from tests.integration.hostile_server import (
     answering,
     bytes_server,
     json_response,
-    no_secret,
 )
 from tests.integration.test_token_endpoint import failure, held, named, saying
 from tray_app.adapters.oauth.provider import OAuthProvider
@@ -34,7 +33,7 @@ async def server() -> AsyncIterator[AuthorizationServer]:
 
 @pytest.fixture
 def provider() -> OAuthProvider:
-    return OAuthProvider(HandClock(), no_secret)
+    return OAuthProvider(HandClock())
 
 
 async def test_no_dns_and_no_route_send_nothing_and_are_told_apart_from_a_port_that_is_closed(
@@ -51,11 +50,11 @@ async def test_no_dns_and_no_route_send_nothing_and_are_told_apart_from_a_port_t
 def test_in_a_network_without_a_route_an_address_is_offline_and_loopback_is_there() -> None:
     asked = """
 import asyncio
-from tests.integration.hostile_server import AuthorizationServer, HandClock, no_secret
+from tests.integration.hostile_server import AuthorizationServer, HandClock
 from tests.integration.test_token_endpoint import failure, held, named
 from tray_app.adapters.oauth.provider import OAuthProvider
 async def main():
-    provider = OAuthProvider(HandClock(), no_secret)
+    provider = OAuthProvider(HandClock())
     found = await failure(provider, named("https://192.0.2.1"))
     async with AuthorizationServer() as server:
         account = named(server.issuer)

@@ -11,7 +11,16 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from tests.integration.hostile_server import BOUND, AuthorizationServer, Browser, HandClock, form, json_response, tokens
+from tests.integration.hostile_server import (
+    BOUND,
+    AuthorizationServer,
+    Browser,
+    Clients,
+    HandClock,
+    form,
+    json_response,
+    tokens,
+)
 from tray_app.adapters.config import parser as config
 from tray_app.adapters.oauth.browser_flow import SignIn
 from tray_app.adapters.oauth.provider import OAuthProvider
@@ -36,7 +45,7 @@ class StandIn:
         async def secret(_: str) -> Secret | None:
             return Secret(self.secret) if self.secret else None
 
-        return OAuthProvider(self.clock, secret)
+        return OAuthProvider(self.clock, Clients(secret))
 
     def account(self, preset: str, *lines: str) -> Account:
         """As its preset has it, but for the place."""

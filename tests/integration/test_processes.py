@@ -42,7 +42,7 @@ async def main():
     await engine.stop()
 asyncio.run(main())
 """
-"""A keeper that asks no instance lock, as two applets of an older day would be."""
+"""A process that takes no instance lock, as two applets of an older version would be."""
 
 
 @pytest.fixture

@@ -17,6 +17,9 @@ from tests.integration.lamplighter_process import COMMAND, Lamplighter, Provider
 ITS_OWN = {
     "tray_app",
     "tray_app.__main__",
+    "tray_app.base",
+    "tray_app.base.socket_path",
+    "tray_app.interfaces",
     "tray_app.interfaces.agent",
     "tray_app.interfaces.agent.fast_token",
     "tray_app.interfaces.agent.peer",

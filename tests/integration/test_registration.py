@@ -14,15 +14,16 @@ from tests.integration.hostile_server import (
     BOUND,
     AuthorizationServer,
     Browser,
+    Clients,
     HandClock,
     answering,
     form,
     json_response,
-    no_secret,
     tokens,
 )
 from tray_app.adapters.oauth.browser_flow import SignIn
 from tray_app.adapters.oauth.provider import OAuthProvider
+from tray_app.adapters.oauth.registrar import InMemoryClients
 from tray_app.adapters.store.memory_store import MemoryStore
 from tray_app.base.http.server import Request, Response
 from tray_app.core.account import Account
@@ -34,12 +35,12 @@ DOOR = {"registration_access_token": "canary-door", "registration_client_uri": "
 
 
 class Place:
-    """A server that registers clients, a resource beside it, and a shelf that outlives a process."""
+    """A server that registers clients, a resource beside it, and a store that outlives a process."""
 
     def __init__(self, server: AuthorizationServer) -> None:
         self.server = server
         self.clock = HandClock()
-        self.shelf = MemoryStore()
+        self.store = MemoryStore()
         self.registered: list[dict[str, Any]] = []
         self.more: dict[str, Any] = {}
         """Members of the next registrations' answers."""
@@ -56,7 +57,7 @@ class Place:
     @property
     def provider(self) -> OAuthProvider:
         """As a process has it that has just started."""
-        return OAuthProvider(self.clock, no_secret, lambda: self.shelf)
+        return OAuthProvider(self.clock, self.store)
 
     def account(self, **changes: Any) -> Account:
         return self.server.account(**{"client_id": None, "scopes": (), **changes})
@@ -169,7 +170,7 @@ async def test_the_secret_of_a_registered_client_is_kept_and_sent_as_it_was_regi
     for request in place.server.to("/token"):
         assert request.header("authorization") == f"Basic {pair}"
         assert "client_secret" not in form(request)
-    kept = await place.shelf.registration("work")
+    kept = await place.store.registration("work")
     assert kept is not None
     assert "canary" not in repr(kept) + repr(await place.provider.registrar.kept(place.account()))
 
@@ -299,11 +300,11 @@ async def test_signing_off_for_good_deletes_the_client_there_and_here(place: Pla
     assert [(one.method, one.header("authorization")) for one in place.server.to("/register/1")] == [
         ("DELETE", "Bearer canary-door")
     ]
-    assert await place.shelf.registration("work") is None
+    assert await place.store.registration("work") is None
 
 
-async def test_a_shelf_that_holds_something_else_is_no_obstacle(place: Place) -> None:
-    await place.shelf.set_registration("work", Secret("[[]]"))
+async def test_a_store_that_holds_something_else_is_no_obstacle(place: Place) -> None:
+    await place.store.set_registration("work", Secret("[[]]"))
 
     assert (await place.sign_in()).client_id == "registered-1"
 
@@ -440,7 +441,7 @@ async def test_a_secret_is_sent_as_the_server_wants_it(
     place.server.metadata |= metadata
     account = replace(place.server.account(), **changes)
     found = await place.sign_in(place.server.account())
-    await OAuthProvider(place.clock, secret).refresh(account, found)
+    await OAuthProvider(place.clock, Clients(secret)).refresh(account, found)
 
     sent = place.server.to("/token")[-1]
     basic = f"Basic {base64.b64encode(b'tray:p%3Aw+d').decode()}"
@@ -506,11 +507,15 @@ async def test_a_registration_that_wants_a_token_of_its_own_names_the_client_id_
 # -- how a client proves itself
 
 
-def keeping(text: str) -> Any:
-    async def secret(_: str) -> Secret:
-        return Secret(text)
+class keeping(InMemoryClients):  # noqa: N801 - reads as what it does
+    """Clients with this secret."""
 
-    return secret
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._secret = Secret(text)
+
+    async def client_secret(self, _account: str) -> Secret:
+        return self._secret
 
 
 async def refreshed(place: Place, secret: str, **changes: Any) -> list[Request]:
@@ -574,7 +579,7 @@ async def test_a_server_that_takes_the_id_for_a_second_proof_gets_basic_alone(pl
 async def test_basic_that_is_asked_for_by_name_is_sent_without_a_secret_too(place: Place) -> None:
     account = place.server.account(auth_method="client_secret_basic")
     found = await place.sign_in(account)
-    await OAuthProvider(place.clock, no_secret).refresh(account, found)
+    await OAuthProvider(place.clock).refresh(account, found)
 
     assert place.server.to("/token")[-1].header("authorization") == f"Basic {base64.b64encode(b'tray:').decode()}"
 

@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.integration.hostile_server import BOUND, AuthorizationServer, Browser, HandClock, no_secret
+from tests.integration.hostile_server import BOUND, AuthorizationServer, Browser, HandClock
 from tray_app.adapters.oauth.browser_flow import SignIn
 from tray_app.adapters.oauth.provider import OAuthProvider
-from tray_app.adapters.store.memory_store import MemoryStore
 from tray_app.base.http.server import bind_loopback
 from tray_app.core.account import Account
 from tray_app.core.errors import SignInFailed
@@ -38,7 +37,7 @@ class Begun:
     """Sign-ins, and what they kept. While `gate` is closed, one that is prepared is not handed over yet."""
 
     def __init__(self) -> None:
-        self.provider = OAuthProvider(HandClock(), no_secret)
+        self.provider = OAuthProvider(HandClock())
         self.sign_ins = SignIns(self._prepare, Events())
         self.kept: list[TokenSet] = []
         self.prepared = asyncio.Event()
@@ -46,16 +45,20 @@ class Begun:
         self.gate.set()
 
     async def begin(self, account: Account) -> str:
-        return (await self.sign_ins.begin(account, MemoryStore(), self._keep, None)).url
+        self.account = account
+        return (await self.sign_ins.begin(self, None)).url
+
+    async def check(self) -> None:
+        """The store is in order."""
+
+    async def signed_in(self, tokens: TokenSet) -> None:
+        self.kept.append(tokens)
 
     async def _prepare(self, account: Account, _flow: Flow) -> SignIn:
         signing_in = await SignIn.prepare(account, self.provider)
         self.prepared.set()
         await self.gate.wait()
         return signing_in
-
-    async def _keep(self, tokens: TokenSet) -> None:
-        self.kept.append(tokens)
 
 
 @pytest.fixture

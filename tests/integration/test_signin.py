@@ -23,7 +23,6 @@ from tests.integration.hostile_server import (
     bytes_server,
     form,
     json_response,
-    no_secret,
     tokens,
 )
 from tests.servers.oidc_provider import OidcProvider, oidc_provider_missing
@@ -54,7 +53,7 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def provider(clock: HandClock) -> OAuthProvider:
-    return OAuthProvider(clock, no_secret)
+    return OAuthProvider(clock)
 
 
 class Keeping:
@@ -636,7 +635,7 @@ async def test_a_certified_server_signs_in_refreshes_and_revokes() -> None:
             scopes=("openid", "offline_access"),
             authorization_parameters={"prompt": "consent"},
         )
-        provider = OAuthProvider(WallClock(), no_secret)
+        provider = OAuthProvider(WallClock())
         sign_in = await SignIn.prepare(account, provider)
         callback = await asyncio.to_thread(redirect_after_approval, sign_in.prompt.url)
         found, _, _ = await signed_in(sign_in, callback)

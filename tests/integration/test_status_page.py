@@ -71,7 +71,7 @@ async def test_it_closes_a_while_after_the_last_tab_and_opens_again(one: Running
     from tray_app.interfaces.page.controller import PageController
 
     page = Page(PageController(one.applet), idle_seconds=1)
-    one.applet.page = page
+    one.page.server = page
     visitor = await one.visitor()
     async with visitor.states() as following:
         await following()

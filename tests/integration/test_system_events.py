@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,9 +17,9 @@ import pytest
 from tests.builders import account, failure, tokens
 from tests.fakes.hand_plan import HandPlan
 from tests.fakes.notification_daemon import bare_bus
+from tests.fakes.one_account import Environment
 from tests.fakes.system_bus import CONNECTED, CONNECTING, DISCONNECTED, SystemBus
 from tests.fakes.waiting import until
-from tests.integration.test_keeper import Environment
 from tests.keyring_session import eventually
 from tray_app.adapters.platform import linux_kernel_events as kernel_events
 from tray_app.adapters.platform.linux_kernel_events import ClockSet
@@ -203,9 +204,7 @@ class Stage:
         self.world = Environment(folder)
         self.clock = self.world.clock
         self.steady = self.world.provider.clock = Steady(self.clock)
-        self.world.parts = type(self.world.parts)(
-            self.world.store, self.world.facts, self.world.provider, self.world.parts.lock, self.steady, lambda: 0.5
-        )
+        self.world.parts = replace(self.world.parts, clock=self.steady)
         here = account("here", issuer="http://127.0.0.1:9")
         self.engine = Engine(
             Configuration({"work": self.world.account, "here": here}), lambda _: self.world.parts, None, self._plan
@@ -228,7 +227,7 @@ class Stage:
         await self.settled()
 
     async def settled(self):
-        await until(lambda: not self.engine._tasks)
+        await until(lambda: not self.engine.scheduler.tasks)
         await asyncio.sleep(0)
 
     def health(self, name="work"):
@@ -247,7 +246,7 @@ async def test_a_night_on_which_the_token_ended_is_one_refresh_once_the_network_
     await stage.happened("suspend")
     stage.clock.pass_by(hours=9)
     await stage.happened("resume")
-    stage.engine.replan()  # the heartbeat may come in between
+    stage.engine.scheduler.replan()  # the heartbeat may come in between
     await stage.settled()
     before = list(stage.world.provider.seen)
     await stage.happened("network")
@@ -270,7 +269,7 @@ async def test_nothing_is_begun_while_the_machine_falls_asleep_and_what_is_under
     await stage.signed_in("work")
     stage.clock.pass_by(minutes=51)
     stage.world.provider.go_on.clear()
-    stage.engine.replan()
+    stage.engine.scheduler.replan()
     while not stage.world.provider.seen:  # noqa: ASYNC110 - another task sets no event
         await asyncio.sleep(0)
     sleeping = asyncio.create_task(stage.engine.system_state.happened("suspend"))
@@ -280,7 +279,7 @@ async def test_nothing_is_begun_while_the_machine_falls_asleep_and_what_is_under
     await sleeping
     stored = stage.world.held()
     stage.clock.pass_by(minutes=55)
-    stage.engine.replan()
+    stage.engine.scheduler.replan()
     await stage.settled()
 
     assert (waits, stored) == (True, "R1")
@@ -307,7 +306,7 @@ async def test_what_failed_far_into_its_back_off_is_tried_within_two_seconds_of_
     await stage.happened("network")
     due = refresher.due() - stage.steady.time
     stage.clock.pass_by(seconds=2)
-    stage.engine.replan()
+    stage.engine.scheduler.replan()
     await stage.settled()
 
     assert due < timedelta(seconds=2)
@@ -318,9 +317,7 @@ async def test_those_who_get_the_network_back_together_do_not_ask_together(tmp_p
     dues = []
     for draw in (0.0, 0.3, 0.9):
         world = Environment(tmp_path / str(draw))
-        world.parts = type(world.parts)(
-            world.store, world.facts, world.provider, world.parts.lock, world.clock, lambda draw=draw: draw
-        )
+        world.parts = replace(world.parts, draw=lambda draw=draw: draw)
         refresher = await world.signed_in()
         world.provider.failures = [failure(FailureKind.UNREACHABLE, world.clock.time)]
         await refresher.attempt(forced=True)
@@ -365,13 +362,13 @@ async def test_a_dead_battery_s_clock_is_waited_out_and_corrected(stage):
     again = Engine(Configuration({"work": stage.world.account}), lambda _: stage.world.parts, None, stage._plan)
     stage.world.provider.failures = [failure(FailureKind.UNTRUSTED, stage.steady.time)]
     await again.start()
-    refresher = again.refresher("work")
+    refresher = again.account("work")
     await until(lambda: refresher.record.failure and not refresher.busy)
     at_boot = refresher.health
     stage.steady.set_by = timedelta(0)
     await again.system_state.happened("clock")
     stage.clock.pass_by(seconds=1)
-    again.replan()
+    again.scheduler.replan()
     await until(lambda: refresher.health is Health.FRESH)
     await again.stop()
 
@@ -388,7 +385,7 @@ async def test_a_journey_to_another_time_zone_changes_nothing(stage, monkeypatch
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
-        stage.engine.replan()
+        stage.engine.scheduler.replan()
         await stage.settled()
         assert stage.engine.statuses()[0].expires_at == left
         assert stage.world.provider.seen == []

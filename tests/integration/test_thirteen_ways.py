@@ -22,7 +22,7 @@ import pytest
 import trustme
 
 from tests.integration import naive_refresher
-from tests.integration.hostile_server import Browser, HandClock, json_response, no_secret
+from tests.integration.hostile_server import Browser, HandClock, json_response
 from tests.integration.lamplighter_process import Lamplighter, Provider
 from tests.integration.naive_refresher import LockByAge, NaiveRefresher, code_at
 from tests.integration.test_listener import listening, outcome
@@ -153,7 +153,7 @@ async def test_way_8_a_certificate_authority_that_only_the_system_knows(
     company, bundle = trustme.CA(), tmp_path / "ca.pem"
     company.cert_pem.write_to_path(bundle)
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
-    provider = OAuthProvider(HandClock(), no_secret)
+    provider = OAuthProvider(HandClock())
 
     async with tls_server("127.0.0.1", company) as (origin, _):
         shipped = httpx.create_ssl_context(trust_env=False)  # the authorities that the library brings along

@@ -18,13 +18,13 @@ import trustme
 
 from tests.integration.hostile_server import (
     AuthorizationServer,
+    Clients,
     Conversation,
     HandClock,
     answering,
     bytes_server,
     form,
     json_response,
-    no_secret,
     tokens,
 )
 from tray_app.adapters.oauth import connection_watch as way
@@ -53,7 +53,7 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def provider(clock: HandClock) -> OAuthProvider:
-    return OAuthProvider(clock, no_secret)
+    return OAuthProvider(clock)
 
 
 def named(origin: str, **changes: Any) -> Account:
@@ -131,7 +131,7 @@ async def test_a_confidential_client_and_a_resource_are_sent_in_the_body(
 
     account = named(server.issuer, resource="https://mcp.example.com/mcp")
 
-    await OAuthProvider(clock, secret).refresh(account, held(account))
+    await OAuthProvider(clock, Clients(secret)).refresh(account, held(account))
 
     sent = form(server.requests[0])
     assert (sent["client_secret"], sent["resource"]) == ("secret of work &=+", "https://mcp.example.com/mcp")
@@ -144,10 +144,26 @@ async def test_a_store_that_cannot_give_the_client_secret_sends_nothing(
     async def locked(_: str) -> Secret:
         raise StoreUnavailable("the keyring is locked", reason="locked")
 
-    found = await failure(OAuthProvider(clock, locked), named(server.issuer))
+    found = await failure(OAuthProvider(clock, Clients(locked)), named(server.issuer))
 
     assert (found.kind, found.code) == (FailureKind.STORE, "locked")
     assert not server.requests
+
+
+async def test_a_store_that_is_locked_later_stops_no_refresh(server: AuthorizationServer, clock: HandClock) -> None:
+    secrets = iter([Secret("of the client")])
+
+    async def secret(_: str) -> Secret:
+        for found in secrets:
+            return found
+        raise StoreUnavailable("the keyring is locked", reason="locked")
+
+    account = named(server.issuer)
+    provider = OAuthProvider(clock, Clients(secret))
+    for _ in range(2):
+        await provider.refresh(account, held(account))
+
+    assert [form(request)["client_secret"] for request in server.to("/token")] == ["of the client"] * 2
 
 
 async def test_a_life_counts_from_the_request(
@@ -315,7 +331,7 @@ def dribbling(first: bytes, drop: bytes) -> Conversation:
     ids=["silence", "headers", "body", "chunks"],
 )
 async def test_a_dribbling_server_is_left_at_the_deadline(clock: HandClock, conversation: Conversation) -> None:
-    provider = OAuthProvider(clock, no_secret, deadline=0.3)
+    provider = OAuthProvider(clock, deadline=0.3)
 
     async with bytes_server(conversation) as origin, asyncio.timeout(20):
         found = await failure(provider, named(origin))
@@ -546,7 +562,7 @@ async def test_cookies_are_not_kept(server: AuthorizationServer, provider: OAuth
 
 
 async def test_one_hung_server_does_not_delay_another(server: AuthorizationServer, clock: HandClock) -> None:
-    provider = OAuthProvider(clock, no_secret)
+    provider = OAuthProvider(clock)
     async with bytes_server(dribbling(b"", b"")) as hung:
         waiting = asyncio.create_task(failure(provider, named(hung)))
         account = named(server.issuer)
@@ -675,7 +691,7 @@ async def test_the_second_place_is_asked_where_the_first_has_nothing_or_another_
     for response in (Response(404), json_response(200, issuer="https://other.example")):
         server._server._handler = first_place(response)
 
-        assert (await OAuthProvider(clock, no_secret).endpoints(server.account())).token == f"{server.issuer}/token"
+        assert (await OAuthProvider(clock).endpoints(server.account())).token == f"{server.issuer}/token"
 
 
 @pytest.mark.parametrize(

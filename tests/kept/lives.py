@@ -19,6 +19,7 @@ from typing import Any
 
 from tests.builders import failure, tokens
 from tests.integration.hostile_server import HandClock
+from tray_app.adapters.claude_code.credentials import ClaudeCredentials
 from tray_app.adapters.config import parser as config
 from tray_app.adapters.config.editor import with_account
 from tray_app.adapters.oauth import registration
@@ -29,11 +30,11 @@ from tray_app.adapters.store.keyring_store import KeyringStore
 from tray_app.adapters.store.locks import FileLock
 from tray_app.base.paths import write_private
 from tray_app.core.account import Account
+from tray_app.core.events import HealthChanged, SignInChanged
 from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.message import msg
 from tray_app.core.ports import Dependencies, ProviderError
 from tray_app.core.tokens import Secret, TokenAnswer, TokenSet
-from tray_app.engine.events import Event
 from tray_app.engine.refresher import Refresher
 
 HOME = Path("/lamplighter/kept")
@@ -146,10 +147,10 @@ async def live(folder: Path, scratch: Path) -> None:
         ),
         "shop": failure(FailureKind.UNREACHABLE, status=503),
     }
-    parts = Dependencies(store, FactsFolder(folder / "state/accounts"), servers, FileLock(scratch), clock, lambda: 0.25)
+    facts = FactsFolder(folder / "state/accounts")
+    parts = Dependencies(store, facts, servers, FileLock(scratch), clock, lambda: 0.25, ClaudeCredentials)
     refreshers = [
-        Refresher(account, parts, configuration.retry, lambda _keeper: None)
-        for account in configuration.accounts.values()
+        Refresher(account, parts, configuration.retry, lambda _: None) for account in configuration.accounts.values()
     ]
     history = History(folder / "state/history.jsonl", clock)
     history.begin()
@@ -157,12 +158,12 @@ async def live(folder: Path, scratch: Path) -> None:
     await store.set_registration("shop", registration.to_text([REGISTERED]))
     for refresher in refreshers:
         await refresher.signed_in(_first_tokens(refresher.account, clock.time))
-        history.happened(Event("sign-in", {"account": refresher.account.name, "state": "done", "message": None}))
-        history.happened(Event("health", refresher.status().as_json()))
+        history.happened(SignInChanged(refresher.account.name, "done", ""))
+        history.happened(HealthChanged(refresher.status()))
     clock.pass_by(minutes=55)
     for refresher in refreshers[:3]:
         await refresher.attend()
-        history.happened(Event("health", refresher.status().as_json()))
+        history.happened(HealthChanged(refresher.status()))
     work, mail, _, lost = refreshers
     assert work.record.tokens is not None
     work.notes.is_news("warned_of", work.record.tokens.sign_in_ends_at.isoformat())  # type: ignore[union-attr]

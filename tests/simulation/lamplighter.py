@@ -1,4 +1,4 @@
-"""Our policy: the real engine, keeper, plan and incidents on a simulated machine. Only what is around is virtual."""
+"""Our policy: the real engine, refresher, plan and incidents on a simulated machine. Only what is around is virtual."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.simulation.world import Process
 from tray_app.adapters.oauth.token_response import token_answer
 from tray_app.core.account import Account, Configuration
 from tray_app.core.errors import LamplighterError
+from tray_app.core.events import Event, HealthChanged
 from tray_app.core.failure import Answer
 from tray_app.core.health import Health
 from tray_app.core.ports import Notification
 from tray_app.core.tokens import merged
 from tray_app.engine.engine import Engine
-from tray_app.engine.events import Event
 from tray_app.engine.scheduler import HEARTBEAT
 from tray_app.interfaces.notifications.incidents import Incidents, NeverQuiet
 
@@ -91,7 +91,7 @@ class Lamplighter:
                 call_later=process.loop.call_later,
             )
             self.engine.events.call(self._happened)
-            self.engine.looked = self._incidents.tick
+            self.engine.scheduler.looked = self._incidents.tick
 
     def _make_plan(self, look: Callable[[], datetime | None], _clock: object) -> BeatingPlan:
         self._plan = BeatingPlan(look, self._process)
@@ -136,11 +136,11 @@ class Lamplighter:
     # -- what it tells
 
     def _happened(self, event: Event) -> None:
-        if event.kind == "health":
-            health = Health(event.facts["health"])
+        if isinstance(event, HealthChanged):
+            health = event.status.health
             if health is Health.SIGN_IN_NEEDED and self._call is not None:
                 self._call(False)
-            self._incidents.health_changed(NAME, health, (event.facts["last_error"] or {}).get("message", ""))
+            self._incidents.health_changed(NAME, health, event.reason or "")
 
     has_actions = True
 

@@ -1,4 +1,4 @@
-"""What a keeper works with on a simulated machine: store, facts, lock, clock, and the way to the provider.
+"""What an engine works with on a simulated machine: store, facts, lock, clock, and the way to the provider.
 
 Each is one process's view of what the machine holds. The real classification reads what comes back.
 """
@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from tests.simulation.network import NoAnswer, ask
 from tests.simulation.world import Process
+from tray_app.adapters.claude_code.credentials import ClaudeCredentials
 from tray_app.adapters.oauth.http_client import AnswerLost
 from tray_app.adapters.oauth.token_response import token_answer
 from tray_app.adapters.store.locks import LOOK_AGAIN
@@ -33,10 +34,16 @@ HOST = "login.example.com"
 
 
 def parts_of(process: Process, rng: Random) -> Dependencies:
-    """The parts of a keeper in this process."""
+    """The parts of an engine in this process."""
     clock = Clock(process)
     return Dependencies(
-        Keyring(process), DiskFacts(process), Provider(process, clock), Lock(process), clock, rng.random
+        Keyring(process),
+        DiskFacts(process),
+        Provider(process, clock),
+        Lock(process),
+        clock,
+        rng.random,
+        ClaudeCredentials,
     )
 
 
@@ -156,7 +163,7 @@ class Held:
 
 
 class Provider:
-    """The authorization server as the keeper sees it, with the real reading of what comes back."""
+    """The authorization server as the engine sees it, with the real reading of what comes back."""
 
     def __init__(self, process: Process, clock: Clock) -> None:
         self._process = process

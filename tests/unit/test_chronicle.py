@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from tests.builders import NOW
 from tests.integration.hostile_server import HandClock
 from tray_app.adapters.store.history_file import LARGEST, History
+from tray_app.core.events import HealthChanged, SignInChanged
+from tray_app.core.failure import Failure, FailureKind
+from tray_app.core.health import Health
 from tray_app.core.history import MOST, entries_between, from_lines, to_line
-from tray_app.core.status import rfc3339
-from tray_app.engine.events import Event
+from tray_app.core.status import AccountStatus, rfc3339
 
 
 def facts(health="fresh", *, refreshed=None, error=None, name="work"):
@@ -22,6 +24,17 @@ def facts(health="fresh", *, refreshed=None, error=None, name="work"):
 
 def error(minutes=0, kind="unreachable", message="login.example.com cannot be reached"):
     return {"kind": kind, "message": message, "at": rfc3339(NOW + timedelta(minutes=minutes))}
+
+
+def changed(health="fresh", *, refreshed=None, failed=None):
+    """An event of an account that was refreshed, and failed, so many minutes after `NOW`."""
+    failure = None
+    if failed is not None:
+        failure = Failure(
+            FailureKind.UNREACHABLE, "login.example.com cannot be reached", NOW + timedelta(minutes=failed)
+        )
+    at = None if refreshed is None else NOW + timedelta(minutes=refreshed)
+    return HealthChanged(AccountStatus("work", Health(health), last_refresh_at=at, failure=failure))
 
 
 def kinds(before, after):
@@ -57,7 +70,7 @@ def test_an_outage_of_a_week_is_told_hourly(tmp_path):
     clock = HandClock()
     one = history(tmp_path, clock)
     for minutes in range(0, 7 * 24 * 60, 5):
-        one.happened(Event("health", facts("expired", error=error(minutes))))
+        one.happened(changed("expired", failed=minutes))
 
     failures = [entry for entry in one.entries() if entry["kind"] == "failure"]
 
@@ -66,13 +79,13 @@ def test_an_outage_of_a_week_is_told_hourly(tmp_path):
 
 def test_a_restart_tells_nothing_twice(tmp_path):
     one = history(tmp_path)
-    told = facts("retrying", refreshed=3, error=error(5))
-    one.happened(Event("health", told))
+    event = changed("retrying", refreshed=3, failed=5)
+    one.happened(event)
     before = len(one.entries())
     one.end()
 
     again = history(tmp_path)
-    again.happened(Event("health", told))
+    again.happened(event)
 
     assert [entry["kind"] for entry in again.entries()[before:]] == ["stop", "start"]
 
@@ -94,7 +107,7 @@ def test_after_a_crash_within_a_line_the_next_one_is_whole(tmp_path):
     with path.open("a") as file:
         file.write('{"at": "2026-11-24T12:00:00Z", "kind": "refr')
 
-    history(tmp_path).happened(Event("sign-in", {"account": "work", "state": "done", "message": ""}))
+    history(tmp_path).happened(SignInChanged("work", "done", ""))
 
     assert [entry["kind"] for entry in one.entries()] == ["start", "start", "sign-in"]
 
@@ -108,7 +121,7 @@ def test_what_is_older_than_thirty_days_goes_and_the_file_stays_small(tmp_path):
         file.write(old * 3500)
     assert path.stat().st_size > LARGEST
 
-    one.happened(Event("health", facts()))
+    one.happened(changed())
 
     assert path.stat().st_size < LARGEST // 2
     assert [entry["kind"] for entry in one.entries()] == ["start", "health"]
@@ -123,7 +136,7 @@ def test_it_is_bounded_however_much_happens(tmp_path):
     with path.open("a") as file:
         file.write(line * 6000)
 
-    one.happened(Event("health", facts()))
+    one.happened(changed())
 
     assert path.stat().st_size < LARGEST
     assert 0 < len(one.entries()) <= MOST

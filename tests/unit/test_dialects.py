@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import BOUND, POLICY, failure
+from tests.builders import BOUND, POLICY
 from tests.builders import NOW as RECORD_NOW
 from tests.builders import tokens as token_set
 from tray_app.adapters.oauth.token_response import token_answer, unusable
@@ -260,13 +260,6 @@ def test_a_refusal_that_says_nothing_of_the_refresh_token_keeps_it_and_is_tried_
     assert health_of(after, BOUND, RECORD_NOW) is Health.SIGN_IN_NEEDED
     assert next_due(after, BOUND, POLICY) == RECORD_NOW + timedelta(hours=1)
     assert record_with(Record(), held.tokens, facts_of(after), 0.5).failure == refused
-
-
-def test_a_server_that_keeps_turning_the_token_away_is_asked_ever_more_rarely_and_never_less_than_hourly():
-    failed = failure(status=400)
-    waits = [retry_due(failed, n, RetryPolicy(), 1.0, n) - failed.at for n in (9, 12, 13, 14, 15, 16, 17, 100)]
-
-    assert [round(wait / timedelta(minutes=1)) for wait in waits] == [5, 5, 10, 20, 40, 60, 60, 60]
 
 
 @pytest.mark.parametrize(

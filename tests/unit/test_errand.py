@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tray_app.base.paths import places
-from tray_app.interfaces.agent.fast_token import _question, _socket_path
+from tray_app.base.socket_path import socket_path
+from tray_app.interfaces.agent.fast_token import _question
 
 PLACES = ("LAMPLIGHTER_SOCKET", "LAMPLIGHTER_HOME", "XDG_RUNTIME_DIR")
 
@@ -61,7 +62,7 @@ def test_the_socket_is_where_every_other_command_looks(
         monkeypatch.delenv(name, raising=False)
     for name, value in changes.items():
         monkeypatch.setenv(name, value.format(tmp=tmp_path))
-    found = _socket_path()
+    found = socket_path()
 
     assert found is None or Path(os.path.abspath(found)) == places().socket  # noqa: PTH100 - as the kernel resolves it
     is_unknown = os.name == "posix" and "" in changes.values()  # Windows has a variable that is always there

@@ -87,7 +87,7 @@ def test_whatever_is_noted_there_is_an_account_that_can_be_told_and_noted_again(
 
 
 @given(FACTS)
-def test_a_notebook_with_anything_in_it_can_be_read_and_written(facts):
+def test_a_note_with_anything_in_it_can_be_read_and_written(facts):
     kept = MemoryFacts()
     kept.save("work", facts)
     notes = AccountNotes("work", kept)

@@ -107,7 +107,7 @@ def test_values_in_each_others_places_are_never_told(order):
     assert "canary" not in asyncio.run(told())
 
 
-class WatchedAccount(Entries):
+class Watched(Entries):
     """Notes each of its changes."""
 
     def __init__(self, held: dict[str, str]) -> None:
@@ -144,7 +144,7 @@ def test_who_reads_while_another_process_writes_finds_the_old_tokens_or_the_new(
     held = Entries({})
     for _ in range(writes):  # the next one goes into slot b, or into slot a
         Slots(backend(held, part_size), lambda: None).write("work", WHOLE)
-    other = WatchedAccount(dict(held.held))
+    other = Watched(dict(held.held))
     fresh = to_text(tokens(access_token="A1", refresh_token="R1"))
     Slots(backend(other, part_size), lambda: None).write("work", fresh)
 

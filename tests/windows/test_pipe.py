@@ -18,7 +18,8 @@ from asyncio.windows_utils import PipeHandle
 from ctypes import wintypes
 
 from tests.contract.test_agent import Place
-from tray_app.base.paths import SOCKET_VARIABLE, places, places_in
+from tray_app.base.paths import places, places_in
+from tray_app.base.socket_path import SOCKET_VARIABLE
 from tray_app.core.errors import LamplighterError, NoApplet
 from tray_app.interfaces.agent import windows_pipe_security as pipe_owner
 from tray_app.interfaces.agent.client import AgentClient

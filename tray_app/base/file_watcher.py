@@ -25,7 +25,7 @@ LONGEST = 1.0
 
 
 @dataclass(frozen=True)
-class WatchedAccount:
+class Watched:
     """What in these folders matters: whatever happens to one of the names."""
 
     folders: frozenset[Path]
@@ -65,7 +65,7 @@ class FileWatcher:
             self._events = None
 
     def _watch(self) -> None:
-        watched: WatchedAccount | None = None
+        watched: Watched | None = None
         while (wanted := self._wanted()) != watched:  # looks again: a folder may have come in between
             self.close()
             try:
@@ -77,9 +77,9 @@ class FileWatcher:
                 return
             watched = wanted
 
-    def _wanted(self) -> WatchedAccount:
+    def _wanted(self) -> Watched:
         found = [_nearest(self._path), _nearest(Path(os.path.realpath(self._path)))]
-        return WatchedAccount(frozenset(each.parent for each in found), frozenset(each.name for each in found))
+        return Watched(frozenset(each.parent for each in found), frozenset(each.name for each in found))
 
     def _happened(self) -> None:
         if self._events is None:
@@ -111,7 +111,7 @@ class Inotify:
     _HEAD = struct.Struct("iIII")
     """Watch, mask, cookie, and the length of the name that follows."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, watched: WatchedAccount, happened: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, watched: Watched, happened: Callable[[], None]) -> None:
         self._loop = loop
         self._happened = happened
         # Without a name it is about the folder itself, or events were lost.
@@ -152,7 +152,7 @@ def _checked(result: int) -> int:
 class Watchdog:
     """Windows and macOS: watchdog's threads wait in ReadDirectoryChangesW and FSEvents."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, watched: WatchedAccount, happened: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, watched: Watched, happened: Callable[[], None]) -> None:
         from watchdog.events import FileSystemEvent, FileSystemEventHandler
         from watchdog.observers import Observer
 

@@ -10,11 +10,9 @@ import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tray_app.base.socket_path import HOME_VARIABLE, SOCKET_VARIABLE, socket_in
 from tray_app.core.errors import LamplighterError
 from tray_app.core.message import msg
-
-HOME_VARIABLE = "LAMPLIGHTER_HOME"
-SOCKET_VARIABLE = "LAMPLIGHTER_SOCKET"
 
 _person_s_umask = -1
 """A process has one umask, and the only way to read it is to set it: hence a variable of the module."""
@@ -49,12 +47,7 @@ class Places:
         """Where the agent listens: a socket, on Windows a named pipe."""
         if self.named_socket is not None:
             return self.named_socket
-        if sys.platform == "win32":
-            from tray_app.base.pipe_name import pipe_name
-
-            return Path(pipe_name(str(self.runtime)))
-        else:  # noqa: RET505 - so that the types of both platforms can be checked
-            return self.runtime / "agent.sock"
+        return Path(socket_in(str(self.runtime)))
 
     @property
     def instance_lock(self) -> Path:

@@ -1,4 +1,4 @@
-"""Each asks the running applet; where none runs, the engine runs in this process for a moment."""
+"""What commands ask: the running applet, or where none runs an engine in this process for a moment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LOOK_SECONDS = 5.0
-"""How often it is looked for changes where no applet tells of them."""
+"""How often `watch` reads the store where no applet reports changes."""
 
 
 def sign_out(account: str) -> str | None:
@@ -39,7 +39,7 @@ def sign_out(account: str) -> str | None:
 
 
 def refresh(account: str, rejected_sha256: str | None = None) -> None:
-    """Refreshes now; with the digest of a token that a server turned down, only if that is still the current one.
+    """Refreshes now; with the digest of a token that a server rejected, only if that is still the current one.
 
     Raises `LamplighterError`.
     """
@@ -67,23 +67,23 @@ def token(account: str, min_ttl: int, *, wait: bool) -> dict[str, Any]:
         return applet.ask("GET", applet.account(account, f"token?min_ttl={min_ttl}&wait={int(wait)}"))
     from tray_app.interfaces.agent.server import token_json
 
-    kept: list[ManagedAccount] = []
+    asked: list[ManagedAccount] = []
 
     async def act(engine: Engine) -> TokenSet:
-        kept.append(engine.account(account))
+        asked.append(engine.account(account))
         return await engine.token(account, timedelta(seconds=min_ttl), wait=wait)
 
     try:
         return token_json(here(act, for_tokens=True))
     finally:  # whether or not it lives long enough, it is the newest
-        for lost in filter(None, map(_lost, kept)):
+        for lost in filter(None, map(_lost, asked)):
             sys.stderr.write(f"lamplighter: {lost}\n")
 
 
-def _lost(kept: ManagedAccount) -> StoreUnavailable | None:
-    """What to tell where the newest tokens ended with the engine that was here, since the store has refused them."""
-    name, failure = kept.account.name, kept.record.failure
-    if not kept.record.unsaved or failure is None:
+def _lost(managed: ManagedAccount) -> StoreUnavailable | None:
+    """The error where the newest tokens ended with the engine that was here, since the store refused them."""
+    name, failure = managed.account.name, managed.unsaved
+    if failure is None:
         return None
     what = f"{name}: the new tokens could not be kept: {failure.message}"
     return StoreUnavailable(what, f"If the provider then takes the old ones no more: lamplighter login {name}")
@@ -106,7 +106,7 @@ def keeps_tokens() -> bool:
 
 
 def forget(account: str) -> None:
-    """Lets go of what is kept of the account's client: its secret, its registration. Raises `LamplighterError`."""
+    """Removes what is kept of the account's client: its secret, its registration. Raises `LamplighterError`."""
     applet = AgentClient(places().socket)
     if applet.alive():
         applet.ask("POST", applet.account(account, "forget"))
@@ -121,7 +121,7 @@ def status() -> dict[str, Any]:
 
 
 def watch(tell: Callable[[list[dict[str, Any]]], None]) -> None:
-    """Tells every few seconds how the accounts are, until an applet runs that can be asked for each change.
+    """Calls `tell` with the accounts every few seconds, until an applet runs that reports each change.
 
     Raises `LamplighterError`.
     """
@@ -139,8 +139,8 @@ def watch(tell: Callable[[list[dict[str, Any]]], None]) -> None:
 
 def watched_accounts() -> frozenset[str]:
     """The configured accounts whose tokens another program keeps; none where the configuration cannot be read."""
-    from tray_app.adapters.claude_code.account import is_watched
     from tray_app.adapters.config import parser as config
+    from tray_app.core.claude_code import is_watched
 
     with suppress(Misconfigured):
         accounts = config.load(places().config_file).accounts.values()
@@ -173,7 +173,7 @@ def here(act: Callable[[Engine], Awaitable[T]], *, for_tokens: bool = False, sta
             await engine.load()
             return await act(engine)
         finally:
-            signals.append(0)  # what comes now finds an ending under way
+            signals.append(0)  # a signal from now on changes nothing
             await engine.stop()
 
     signals: list[int] = []
@@ -184,7 +184,7 @@ def here(act: Callable[[Engine], Awaitable[T]], *, for_tokens: bool = False, sta
 
 
 def _end_once(signals: list[int]) -> None:
-    """The first signal ends this task in order; others change nothing: a closing terminal sends two, a person too."""
+    """The first signal cancels this task; more change nothing: a closing terminal sends two, a person too."""
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
 
     def end(number: int) -> None:

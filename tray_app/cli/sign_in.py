@@ -55,7 +55,7 @@ async def _here(engine: Engine, account: str, flow: Flow, show: Show) -> None:
         reading.cancel()
         if lines and not signing_in.done() and _counts(lines[0], flow):
             _check(account, lines[0])
-            await engine.answer(account, lines[0], bare=True)
+            await engine.paste(account, lines[0], bare=True)
     await asyncio.shield(signing_in)
 
 

@@ -12,13 +12,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from tray_app.core.health import ENDING_WITHIN, Health
+from tray_app.core.account import Account
+from tray_app.core.health import Health
+from tray_app.core.schedule import ENDING_WITHIN
 
 PROVIDER: Final = "claude-code"
 PROGRAM: Final = "claude"
 SIGN_IN: Final = ("auth", "login")
 _LATEST: Final = 253_402_300_799_000
 """Milliseconds: the last second that a datetime can tell."""
+
+
+def is_watched(account: Account) -> bool:
+    """Whether another program keeps the account's tokens."""
+    return account.provider == PROVIDER
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,6 +249,20 @@ def classify(
     return Failure(FailureKind.UNREACHABLE, why, now, code, status=answer.status)
 
 
+def configuration_remedy(name: str, failure: Failure, command: str) -> str:
+    """What to do where the provider refuses the configuration: the key to check and the `command` that tries again.
+
+    Where no key is to blame, as with `invalid_request`, a sign-in is what may help.
+    """
+    keys = {"invalid_scope": "scopes", "invalid_client": "client_id", "unauthorized_client": "client_id"}
+    key = "redirect_uri" if "redirect_uri" in f"{failure.code} {failure.message}" else keys.get(failure.code or "")
+    if key == "client_id":
+        return msg("Check client_id and client secret of accounts.{name}, then: {command}", name=name, command=command)
+    if key is not None:
+        return msg("Check {key} of accounts.{name}, then: {command}", key=key, name=name, command=command)
+    return msg("Sign in: {command}", command=f"lamplighter login {name}")
+
+
 def _lowered(codes: frozenset[str]) -> frozenset[str]:
     return frozenset(code.lower() for code in codes)
 

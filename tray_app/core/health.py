@@ -8,9 +8,8 @@ from enum import StrEnum
 
 from tray_app.core.failure import ENDS_SIGN_IN, FailureKind
 from tray_app.core.record import Record
-from tray_app.core.schedule import MISCONFIGURED_ATTEMPTS
+from tray_app.core.schedule import ENDING_WITHIN, MISCONFIGURED_ATTEMPTS
 
-ENDING_WITHIN = timedelta(days=3)
 TURNED_AWAY_TIMES = 3
 TURNED_AWAY_FOR = timedelta(minutes=10)
 """So often in a row and for so long a provider turns refreshes away before the person is offered a sign-in."""

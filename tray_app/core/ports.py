@@ -1,4 +1,4 @@
-"""What the middle asks of the world. Each promise is a test suite in tests/contract, run on each implementation."""
+"""What the engine asks of the world. Each promise is a test suite in tests/contract, run on each implementation."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from tray_app.core.account import Account
+from tray_app.core.claude_code import Reading
 from tray_app.core.failure import Failure
 from tray_app.core.health import Health
 from tray_app.core.tokens import Secret, TokenAnswer, TokenSet
@@ -46,13 +47,13 @@ class Provider(Protocol):
     """An account's authorization server."""
 
     async def refresh(self, account: Account, tokens: TokenSet) -> TokenAnswer:
-        """New tokens for the refresh token (RFC 6749, 6). Raises `RefreshFailed`."""
+        """New tokens for the refresh token (RFC 6749, 6). Raises `ProviderError`."""
 
     async def revoke(self, account: Account, tokens: TokenSet) -> str | None:
         """Revokes both tokens (RFC 7009). None when done, else what could not be revoked, in words."""
 
     async def forget(self, account: Account) -> None:
-        """Lets go of what was registered for the account (RFC 7592). Raises `RefreshFailed`."""
+        """Lets go of what was registered for the account (RFC 7592). Raises `ProviderError`."""
 
 
 class TokenStore(Protocol):
@@ -97,22 +98,23 @@ class RefreshLock(Protocol):
         """Waits for the account's lock and holds it."""
 
     def claim(self, account: str, *, newer: bool) -> bool:
-        """Tells the other processes that this one has newer tokens than the store, or no longer. Its end tells it, too.
+        """Claims, for other processes to see, that this one has newer tokens than the store, or ends the claim.
 
-        Says whether it is so now: another one may have them. Raises `StoreUnavailable` where it cannot be told.
+        Says whether it holds the claim now: another one may. Its end ends it. Raises `StoreUnavailable` where no claim
+        can be made.
         """
 
     def is_claimed(self, account: str) -> bool:
         """Whether another living process has newer tokens than the store."""
 
     def lead(self) -> bool:
-        """Takes the lead, unless a living process has it that was there before; says whether this one has it now.
+        """Whether this process is the leader, which it becomes where no other living process is.
 
-        It keeps it until it leaves or ends. Who leads is the one that is most likely to live on.
+        Only the leader refreshes while the store cannot be read. It stays the leader until `leave` or its end.
         """
 
     def leave(self) -> None:
-        """Looks after accounts no longer: another process may lead."""
+        """Stops being the leader."""
 
 
 class Facts(Protocol):
@@ -128,9 +130,35 @@ class Facts(Protocol):
         """Forgets the account."""
 
 
+class WatchedCredentials(Protocol):
+    """The credentials file of another program, of which only the dates are read."""
+
+    may_be_in_keychain: bool
+    """Whether the program may keep its sign-in in the keychain, which is not read, instead of the file."""
+
+    @property
+    def path(self) -> object:
+        """Where the file is, for messages and to be compared."""
+
+    def version(self) -> object:
+        """What tells one version of the file from another."""
+
+    def read(self) -> Reading | None:
+        """The dates in the file; None where there is no sign-in. Raises ValueError where half written, OSError."""
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Calls `changed` in the loop when the file has changed."""
+
+    def close(self) -> None:
+        """`changed` is not called again."""
+
+    def check_program(self) -> None:
+        """Raises `Misconfigured` where the program that signs in is not found. Slow: call it in a thread."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What a keeper works with; the seam for tests."""
+    """What the engine works with; tests replace them."""
 
     store: SecretStore
     facts: Facts
@@ -139,6 +167,8 @@ class Dependencies:
     clock: Clock
     draw: Callable[[], float]
     """Uniform draws from [0, 1)."""
+    credentials: Callable[[Account], WatchedCredentials]
+    """The file of an account whose tokens another program keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +319,7 @@ class Browser(Protocol):
 
 
 class SystemEvents(Protocol):
-    """Resume, network, clock set: told where the platform signals them."""
+    """Resume, network, clock set: reported where the platform signals them."""
 
     async def watch(self, happened: Callable[[str], Awaitable[None]]) -> None:
         """Calls `happened("resume" | "network" | "clock" | "suspend")`. Returns at once where nothing can be had."""

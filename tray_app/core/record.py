@@ -8,7 +8,7 @@ I1  a refresh token is forgotten only when the provider refused it, a new sign-i
 I2  a failure never hides a valid access token.
 I3  while there is a refresh token there is always a next due time.
 I4  time alone never makes health better, and never makes `sign-in-needed` of a sign-in that could still be tried.
-I5  at most one refresh per account is under way (held by the keeper's lock).
+I5  at most one refresh per account is under way (held by the refresh lock).
 I6  no path leads from a failed refresh to an open browser (nothing here knows a browser).
 """
 

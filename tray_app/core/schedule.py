@@ -12,6 +12,8 @@ from tray_app.core.tokens import CLOCK_TOLERANCE, TokenSet
 SHORTEST_PLANNED_LIFE = timedelta(seconds=3)
 """A shorter life is planned as this, so that a lying provider makes no storm (contract, section 5)."""
 
+ENDING_WITHIN = timedelta(days=3)
+"""How long before its end a sign-in is `ending` (contract, section 4)."""
 MISCONFIGURED_ATTEMPTS = 3
 MISCONFIGURED_PAUSE = timedelta(hours=1)
 """After three refusals of the configuration it is asked again once an hour: people mend things on the other side."""
@@ -19,9 +21,6 @@ MISCONFIGURED_PAUSE = timedelta(hours=1)
 
 REFUSED_PAUSE = timedelta(hours=1)
 """How often a refresh token that the provider does not take now is tried: it may take it later."""
-
-PATIENT_ATTEMPTS = 12
-"""Attempts at the usual pace (about 20 minutes) before a server that turns the refresh token away is asked less."""
 
 OFFLINE_PAUSE = timedelta(seconds=20)
 """What is due is refreshed within 30 s of a network that is there again, wherever nothing signals it (section 5)."""
@@ -45,15 +44,11 @@ def refresh_due(tokens: TokenSet, policy: RefreshPolicy, spread: float) -> datet
     return due
 
 
-def retry_due(
-    failure: Failure, attempts: int, policy: RetryPolicy, draw: float, turned_away: int = 0
-) -> datetime | None:
+def retry_due(failure: Failure, attempts: int, policy: RetryPolicy, draw: float) -> datetime | None:
     """When to try again after the `attempts`-th failure in a row; None where only the person can help.
 
     Exponential backoff with full jitter, from `policy.first` to `policy.limit`. A provider that asked to be left
     alone is not called before that. Where there is no network nothing is sent, so it is looked for every 20 s.
-    A server that has answered the refresh token without tokens `turned_away` times in a row is asked ever more rarely,
-    in the end once an hour.
     """
     if failure.ends_sign_in:
         return None
@@ -61,17 +56,14 @@ def retry_due(
         return failure.at + REFUSED_PAUSE
     if failure.kind is FailureKind.MISCONFIGURED and attempts >= MISCONFIGURED_ATTEMPTS:
         return failure.at + MISCONFIGURED_PAUSE
-    limit = policy.limit
-    if turned_away > PATIENT_ATTEMPTS:
-        limit = max(limit, min(REFUSED_PAUSE, limit * float(2 ** min(turned_away - PATIENT_ATTEMPTS, 32))))
-    ceiling = min(limit, policy.first * float(2 ** min(attempts, 32)))
+    ceiling = min(policy.limit, policy.first * float(2 ** min(attempts, 32)))
     wait = max(policy.first, min(ceiling, OFFLINE_PAUSE) if failure.offline else ceiling * draw)
-    at = failure.at + min(wait, limit)
+    at = failure.at + min(wait, policy.limit)
     return max(at, failure.not_before) if failure.not_before else at
 
 
 def next_due(record: Record, bound_to: str, policy: RefreshPolicy) -> datetime | None:
-    """When this account wants to be looked after next; None where there is nothing to be done without a person.
+    """When the next refresh or retry is due; None where only a person can help.
 
     I3: while there is a refresh token that may be sent, there is always a next due time.
     """
@@ -99,7 +91,7 @@ def is_from_the_future(record: Record, now: datetime) -> bool:
 
 
 def health_changes_at(record: Record, now: datetime) -> datetime | None:
-    """When time alone will next change the health: at expiry, or three days before the sign-in ends.
+    """When time alone will next change the health: at expiry, or when the sign-in is about to end.
 
     Or when tokens that a wrong clock dated ahead are from the future no more.
     """
@@ -110,7 +102,7 @@ def health_changes_at(record: Record, now: datetime) -> datetime | None:
     if tokens.received_at > now + CLOCK_TOLERANCE:
         moments.append(tokens.received_at - CLOCK_TOLERANCE)
     if tokens.sign_in_ends_at is not None:
-        moments.append(tokens.sign_in_ends_at - timedelta(days=3))
+        moments.append(tokens.sign_in_ends_at - ENDING_WITHIN)
     return min((moment for moment in moments if moment > now), default=None)
 
 

@@ -15,17 +15,18 @@ from tray_app.adapters.platform.browser import SystemBrowser
 from tray_app.adapters.platform.desktop_session import find_session
 from tray_app.base import log
 from tray_app.base.clock import WallClock
-from tray_app.base.paths import HOME_VARIABLE, Places, places_in, write_private
+from tray_app.base.paths import Places, places_in, write_private
+from tray_app.base.socket_path import HOME_VARIABLE
 from tray_app.bootstrap import Environment
+from tray_app.core.events import Event, HealthChanged
 from tray_app.core.health import Health
 from tray_app.core.message import msg
 from tray_app.core.ports import Browser, Notification, Tray
 from tray_app.demo.provider import CLIENT_ID, SCOPES, DemoProvider
 from tray_app.demo.story import StoryBrowser, play
-from tray_app.engine.events import Event
 from tray_app.interfaces.applet import Applet
 from tray_app.interfaces.notifications.notifier import make_notifier
-from tray_app.interfaces.page.controller import AppletWithPage
+from tray_app.interfaces.page.controller import StatusPage
 from tray_app.interfaces.tray.presenter import TrayPresenter
 from tray_app.launch import Life, run
 
@@ -81,8 +82,8 @@ def _demo(here: Places, ttl: float, browser: Browser, *, at_once: bool) -> Life:
         try:
             log.to_file(here.log_file)
             notifier = await make_notifier(tray.balloon if tray is not None else lambda _title, _body: False)
-            face = TrayPresenter(tray) if tray is not None else None
-            applet = AppletWithPage(Environment(here), browser, notifier, face)
+            presenter = TrayPresenter(tray) if tray is not None else None
+            applet = Applet(Environment(here), browser, notifier, presenter, StatusPage())
             known(applet)
             _say(f"the demo runs; its provider's page, with buttons to make trouble: {provider.issuer}/")
             _say(f"ask it for a token in another terminal: {HOME_VARIABLE}={here.home} lamplighter token {ACCOUNT}")
@@ -114,7 +115,7 @@ class _LeadOn:
         )
 
     def _happened(self, event: Event) -> None:
-        if event.kind == "health" and event.facts["health"] == Health.FRESH and not self._was_lit:
+        if isinstance(event, HealthChanged) and event.status.health is Health.FRESH and not self._was_lit:
             self._was_lit = True
             page = f"{self._provider.issuer}/"
             self._applet.tell(
@@ -203,7 +204,7 @@ class _Stage:
         chosen(notification.actions[0][0])
 
     def _happened(self, event: Event) -> None:
-        if event.kind == "health" and (health := Health(event.facts["health"])) is not self._last:
+        if isinstance(event, HealthChanged) and (health := event.status.health) is not self._last:
             self._last = health
             self._changes.put_nowait(health)
 

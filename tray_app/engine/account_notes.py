@@ -1,4 +1,4 @@
-"""What is written of an account beside its tokens: its facts on disk, and a line in the log at each change."""
+"""What is written about an account beside its tokens: its facts on disk, and a line in the log at each change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tray_app.base.log import LOG
 from tray_app.core.account import Account
-from tray_app.core.failure import FailureKind
+from tray_app.core.failure import FailureKind, configuration_remedy
 from tray_app.core.health import Health, health_of
 from tray_app.core.phrasing import clock_time
 from tray_app.core.ports import Facts
@@ -17,7 +17,7 @@ from tray_app.core.schedule import next_due
 from tray_app.core.tokens import TokenSet
 
 KEPT: Final = ("later_until", "warned_of", "grant")
-"""What a person was told or has answered or done; no refresh changes it."""
+"""What the person was shown, has answered or has done; no refresh changes it."""
 
 
 class AccountNotes:
@@ -32,10 +32,10 @@ class AccountNotes:
         return self._facts.load(self._name)
 
     def note(self, record: Record, refreshing: TokenSet | None = None) -> bool:
-        """Writes the record's facts; says whether a refresh of the tokens `refreshing` was noted and never ended.
+        """Writes the record's facts; says whether an earlier refresh of the tokens `refreshing` never ended.
 
-        The note of a refresh under way stays until the store has taken its answer, or the provider has answered
-        otherwise: a process that finds it at its start knows that the last one died in between.
+        The note of a refresh under way stays until the store has the new tokens, or the provider has refused: a
+        process that finds it at its start knows that the last one died in between.
         """
         old = self.facts()
         begun = refreshing.received_at.isoformat() if refreshing is not None else None
@@ -47,13 +47,13 @@ class AccountNotes:
         return begun is not None and old.get("refreshing") == begun
 
     def begin(self, at: datetime) -> str:
-        """Notes a sign-in, and returns as what: whoever has tokens of another one learns by it that they are over."""
+        """Notes a sign-in and returns its name: a process with tokens of another one learns that those have ended."""
         grant = f"begun {at.isoformat()}"
         self._facts.save(self._name, self.facts() | {"grant": grant})
         return grant
 
     def end(self, at: datetime, *, tell: bool) -> str | None:
-        """Forgets the account; with `tell` it is noted for another process, which has tokens of it, that it is over."""
+        """Forgets the account; with `tell` notes the sign-out for another process that has tokens of it."""
         self._facts.erase(self._name)
         if not tell:
             return None
@@ -70,7 +70,7 @@ class AccountNotes:
         return True
 
     def forget(self, key: str) -> bool:
-        """Whether this was noted; it is not any more."""
+        """Whether this was noted; removes it."""
         facts = self.facts()
         was_noted = facts.pop(key, None) is not None
         if was_noted:
@@ -79,11 +79,11 @@ class AccountNotes:
 
     @property
     def later_until(self) -> datetime | None:
-        """Until when the person does not want to hear of this account; kept over a restart."""
+        """Until when the person wants no notification about this account; kept over a restart."""
         return moment_in(self.facts(), "later_until")
 
     def put_off(self, until: datetime | None) -> None:
-        """Notes until when; None: not any more."""
+        """Notes until when; None: no longer."""
         facts = self.facts()
         if facts or until:
             self._facts.save(self._name, facts | {"later_until": until and until.isoformat()})
@@ -96,16 +96,16 @@ def log_change(account: Account, before: Record, after: Record, now: datetime, l
     """
     health = health_of(after, account.bound_to, now)
     failure = after.failure
-    told = before.failure
-    again = failure is not None and told is not None and (failure.kind, failure.message) == (told.kind, told.message)
+    last = before.failure
+    again = failure is not None and last is not None and (failure.kind, failure.message) == (last.kind, last.message)
     if again and logged in {None, health}:
-        return health  # its first line tells that it is retried
+        return health  # the first line has said that it is retried
     if failure is not None:
         then = (
             f"trying again at {clock_time(after.retry_at)}" if after.retry_at else f"lamplighter login {account.name}"
         )
         if health is Health.SIGN_IN_NEEDED and failure.kind is FailureKind.MISCONFIGURED:
-            then = f"mend accounts.{account.name} in the configuration, then: lamplighter refresh {account.name}"
+            then = configuration_remedy(account.name, failure, f"lamplighter refresh {account.name}")
         LOG.warning("%s: %s, attempt %d: %s; %s", account.name, health, after.attempts, failure.message, then)
     elif after.tokens is not None and after.tokens != before.tokens:
         due = next_due(after, account.bound_to, account.policy)

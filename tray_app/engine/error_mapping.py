@@ -1,4 +1,4 @@
-"""What a caller is told where there is no token for it: a failure or a health as an error with its exit code."""
+"""Why there is no token, as an error with an exit code: made from a failure or a health."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 
 from tray_app.core.account import Account
 from tray_app.core.errors import LamplighterError, Misconfigured, SignInNeeded, StoreUnavailable, Unavailable
-from tray_app.core.failure import Failure, FailureKind
+from tray_app.core.failure import Failure, FailureKind, configuration_remedy
 from tray_app.core.health import Health, health_of
 from tray_app.core.message import joined, msg
 from tray_app.core.phrasing import clock_time, day
 from tray_app.core.record import Record
 
 _NEAR = timedelta(hours=12)
-"""So far ahead a time of day tells the day as well."""
+"""Up to here a time of day alone is unambiguous."""
 
 
 def no_token(account: Account, record: Record, now: datetime) -> LamplighterError:
@@ -40,8 +40,7 @@ def error_of(name: str, failure: Failure, retry_at: datetime | None) -> Lampligh
         case FailureKind.REFUSED | FailureKind.INTERRUPTED:
             return SignInNeeded(what, msg("Sign in: {command}", command=f"lamplighter login {name}"))
         case FailureKind.MISCONFIGURED:
-            remedy = msg("Mend accounts.{name} in the configuration, then: lamplighter refresh {name}", name=name)
-            return Misconfigured(what, remedy)
+            return Misconfigured(what, configuration_remedy(name, failure, f"lamplighter refresh {name}"))
         case FailureKind.STORE:
             return StoreUnavailable(what, reason=failure.code or "broken")
         case _:

@@ -1,26 +1,18 @@
-"""What happens, told to whoever listens: tray, notifications, `status --watch`, other programs."""
+"""The event bus: tray, notifications, history, `status --watch` and other programs subscribe to it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+
+from tray_app.core.events import Event
 
 _BACKLOG = 256
-"""A listener that is this far behind has stopped reading; it is let go rather than kept in memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """`health` with an account's status, or `sign-in` with account, state and message (contract, section 8)."""
-
-    kind: str
-    facts: dict[str, Any]
+"""Events. A subscriber that is this far behind has stopped reading; it is dropped."""
 
 
 class Events:
-    """Hands each event to every listener, in order. Belongs to the event loop's thread."""
+    """Delivers each event to every subscriber, in order. Belongs to the event loop's thread."""
 
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[Event | None]] = set()
@@ -40,8 +32,8 @@ class Events:
         """Ends a subscription."""
         self._queues.discard(queue)
 
-    def tell(self, event: Event) -> None:
-        """Tells everyone."""
+    def publish(self, event: Event) -> None:
+        """Delivers the event to every subscriber."""
         for listener in self._calls:
             listener(event)
         for queue in list(self._queues):

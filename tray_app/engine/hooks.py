@@ -19,7 +19,7 @@ SECONDS = 60.0
 async def run_command(account: Account) -> None:
     """Runs the account's command, if it has one: argv without a shell, the account's name in its environment.
 
-    It gets no token; it can ask for one. What goes wrong is logged.
+    It is given no token; it can ask for one. Failures are logged.
     """
     if not account.on_refresh:
         return

@@ -1,6 +1,6 @@
-"""Sleep, network and clock as the system tells of them, and what that means for the accounts.
+"""Sleep, network and clock as the system reports them, and what that means for the accounts.
 
-Nothing is begun just before the machine sleeps, nor after it before there is a network: an answer that is lost on the
+No refresh begins just before the machine sleeps, or after it before there is a network: an answer that is lost on the
 way may have been a rotated token. Loopback is always there. Where nothing is signalled, the heartbeat finds out.
 """
 
@@ -16,25 +16,27 @@ from tray_app.base.log import LOG
 from tray_app.core.account import Account
 from tray_app.core.ports import AnchoredClock, Clock
 from tray_app.core.urls import is_loopback
-from tray_app.engine.refresher import Refresher
+from tray_app.engine.managed_account import ManagedAccount
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 STEP: Final = timedelta(seconds=1)
-"""A clock that is slewed goes at another pace; one that is set jumps further than this between two looks."""
+"""A slewed clock runs at another pace; a clock that is set jumps further than this between two looks."""
 SLEEP_BEGINS: Final = 60.0
-"""Seconds after which a sleep that was announced and never came is not waited for any more."""
+"""Seconds after which a sleep that was announced and never came is no longer waited for."""
 NETWORK_COMES: Final = 15.0
-"""The same for the network after a sleep: there may be none that anybody tells of."""
+"""The same for the network after a sleep: nothing may signal it."""
 
 
 class SystemState:
-    """What surrounds the accounts. Belongs to the event loop's thread."""
+    """Whether refreshes may begin, and what the accounts do when that changes. Belongs to the event loop's thread."""
 
-    def __init__(self, clock: Clock, refreshers: Callable[[], Iterable[Refresher]], look: Callable[[], None]) -> None:
-        """`look` looks after every account, since something has changed."""
+    def __init__(
+        self, clock: Clock, accounts: Callable[[], Iterable[ManagedAccount]], replan: Callable[[], None]
+    ) -> None:
+        """`replan` looks at every account, since something has changed."""
         self._clock = clock if isinstance(clock, AnchoredClock) else None  # asked once: it is slow to ask
-        self._managed = refreshers
-        self._look = look
+        self._accounts = accounts
+        self._replan = replan
         self._holding: asyncio.TimerHandle | None = None
         self._falls_asleep = False
         self._apart = self._wall_and_anchor()
@@ -47,44 +49,44 @@ class SystemState:
         return is_loopback(urlsplit(endpoint or "").hostname or "")
 
     async def happened(self, kind: str) -> None:
-        """Takes note of "suspend", "resume", "network" or "clock". After a "suspend" it returns when the machine may
-        sleep: every refresh under way has ended and is stored.
+        """The system has reported "suspend", "resume", "network" or "clock". After a "suspend" it returns when the
+        machine may sleep: every refresh under way has ended and is stored.
         """
         LOG.info("the system says: %s", kind)
         match kind:
             case "suspend":
                 self._hold(SLEEP_BEGINS)
                 self._falls_asleep = True
-                await asyncio.gather(*(refresher.settle() for refresher in self._managed()))
+                await asyncio.gather(*(managed.settle() for managed in self._accounts()))
             case "resume":
                 self._hold(NETWORK_COMES)
                 self.notice_clock()
-                self._look()
+                self._replan()
             case _:
                 self.notice_clock()
                 if kind == "network":
                     self.close()
-                for refresher in self._managed():
-                    refresher.hurry()
-                self._look()
+                for managed in self._accounts():
+                    managed.hurry()
+                self._replan()
 
     def notice_clock(self) -> None:
-        """Dates anew what is known where the clock has gone back since the last call: no token lives longer by that."""
+        """Where the clock has gone back since the last call, corrects all dates by it: no token may live longer."""
         before, self._apart = self._apart, self._wall_and_anchor()
         if before is None or self._apart is None:
             return
         ahead = self._apart - before
         if abs(ahead) <= STEP:
-            self._apart = before  # what is little now may add up
+            self._apart = before  # small steps may add up
         elif ahead < timedelta(0):
             LOG.warning("the clock has gone back by %d s", -ahead.total_seconds())
-            for refresher in self._managed():
-                refresher.set_back(-ahead)
+            for managed in self._accounts():
+                managed.set_back(-ahead)
         else:
             LOG.info("the clock has gone ahead by %d s", ahead.total_seconds())
 
     def close(self) -> None:
-        """Waits for nothing more."""
+        """Ends the wait for a sleep or a network."""
         if self._holding is not None:
             self._holding.cancel()
             self._holding = None
@@ -92,11 +94,11 @@ class SystemState:
     def _hold(self, seconds: float) -> None:
         self.close()
         self._falls_asleep = False
-        self._holding = asyncio.get_running_loop().call_later(seconds, self._give_up_waiting)
+        self._holding = asyncio.get_running_loop().call_later(seconds, self._waited_long_enough)
 
-    def _give_up_waiting(self) -> None:
+    def _waited_long_enough(self) -> None:
         self._holding = None
-        self._look()
+        self._replan()
 
     def _wall_and_anchor(self) -> timedelta | None:
         """How far the wall clock is from one that nobody can set; None where there is none."""

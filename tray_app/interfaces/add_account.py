@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tray_app.core.account import DEFAULT_REDIRECT_URI, Configuration
-from tray_app.core.claude_code import PROGRAM
+from tray_app.core.claude_code import PROGRAM, is_watched
 from tray_app.core.claude_code import PROVIDER as CLAUDE_CODE
 from tray_app.core.errors import LamplighterError, Misconfigured
 from tray_app.core.message import msg
@@ -24,7 +24,7 @@ def offer(configuration: Configuration) -> dict[str, Any]:
     from tray_app.adapters.config.presets import offered
     from tray_app.base.processes import find_program
 
-    is_watched = any(account.provider == CLAUDE_CODE for account in configuration.accounts.values())
+    has_one = any(map(is_watched, configuration.accounts.values()))
     presets = [
         {
             "name": preset.name,
@@ -36,7 +36,7 @@ def offer(configuration: Configuration) -> dict[str, Any]:
         }
         for preset in offered()
     ]
-    return {"presets": presets, "claude_code": not is_watched and find_program(PROGRAM) is not None}
+    return {"presets": presets, "claude_code": not has_one and find_program(PROGRAM) is not None}
 
 
 async def add(engine: Engine, path: Path, wanted: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Builds the parts, joins them, stops them in order. Tests come in here too, with clock, browser or store replaced."""
+"""The applet: builds its parts, runs them, and stops them in order. Tests replace clock, browser and store."""
 
 from __future__ import annotations
 
@@ -14,25 +14,35 @@ from tray_app.base.log import LOG
 from tray_app.bootstrap import Environment, build_engine
 from tray_app.core.account import Configuration
 from tray_app.core.errors import LamplighterError, Misconfigured, UnknownAccount
-from tray_app.core.health import Health
-from tray_app.core.message import msg
+from tray_app.core.events import AccountGone, Event, HealthChanged, SignInChanged
+from tray_app.core.message import joined, msg
+from tray_app.core.phrasing import HEALTH_IN_WORDS
 from tray_app.core.ports import Browser, Notifier, Quiet
-from tray_app.engine.events import Event
 from tray_app.interfaces.notifications.incidents import Incidents, NeverQuiet
-from tray_app.interfaces.notifications.reminders import notice
+from tray_app.interfaces.notifications.reminders import remind
 
 if TYPE_CHECKING:
     from tray_app.interfaces.agent.server import Agent
 
 
 class Presenter(Protocol):
-    """What of an applet is seen: the tray, or nothing."""
+    """Shows the applet: the tray."""
 
     def update(self, applet: Applet) -> None:
         """Something has changed: show it. Called in the loop."""
 
     def tick(self, applet: Applet) -> None:
         """Half a minute has passed. Called in the loop."""
+
+
+class StatusPage(Protocol):
+    """The status page."""
+
+    async def open(self, applet: Applet, *, adding: bool) -> None:
+        """Opens it in the browser; with `adding`, where an account is added. Raises `LamplighterError`."""
+
+    async def close(self) -> None:
+        """Serves it no longer."""
 
 
 class Applet:
@@ -46,7 +56,8 @@ class Applet:
         world: Environment,
         browser: Browser,
         notifier: Notifier,
-        face: Presenter | None = None,
+        presenter: Presenter | None = None,
+        page: StatusPage | None = None,
         *,
         quiet: Quiet | None = None,
         may_be_broken: bool = False,
@@ -54,7 +65,8 @@ class Applet:
         """Raises `Misconfigured` where the configuration is broken, unless it `may_be_broken`: the tray says so."""
         self.world = world
         self.browser = browser
-        self._face = face
+        self._presenter = presenter
+        self._page = page
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -84,7 +96,7 @@ class Applet:
         self.history = History(world.places.state / "history.jsonl", world.clock)
         self.engine.events.call(self.history.happened)
         self.engine.events.call(self._happened)
-        self.engine.looked = self._looked
+        self.engine.scheduler.looked = self._looked
 
     # -- life
 
@@ -93,7 +105,7 @@ class Applet:
         from tray_app.base.file_watcher import FileWatcher
         from tray_app.interfaces.agent.server import Agent
 
-        agent = Agent(self.engine, self.browser, self.end, self.present)
+        agent = Agent(self.engine, self.browser, self.end, self.present, self.world.clock)
         watch = FileWatcher(self.world.places.config_file, lambda: self._start(self._reload))
         agent.bind(self.world.places.socket)
         self.history.begin()
@@ -101,7 +113,7 @@ class Applet:
         try:
             watch.start(self._loop)
             await self.engine.start()
-            await agent.serve()  # only now: before its tokens were read an account would be told to be signed out
+            await agent.serve()  # only now: an account looks signed out before its tokens were read
             self._start(self._reload)  # for a change between our reading of the file and the watch
             self._show()
             started()
@@ -113,13 +125,15 @@ class Applet:
             await self.incidents.close()
             await self._notifier.close()
             self.history.end()
+            if self._page is not None:
+                await self._page.close()
 
     def end(self) -> None:
         """Ends the applet: an open refresh ends and is stored first."""
         self._loop.call_soon_threadsafe(self._ended.set)
 
     def post(self, act: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """Runs `act` in the loop. What goes wrong is told by a notification, since someone clicked."""
+        """Runs `act` in the loop. What goes wrong is shown as a notification, since someone clicked."""
         self._loop.call_soon_threadsafe(self._start, act)
 
     # -- what a person can do
@@ -129,10 +143,20 @@ class Applet:
         self.post(lambda: self.engine.sign_in(name, self.browser))
 
     def present(self) -> None:
-        """Tells that it runs: someone started Lamplighter a second time."""
+        """Shows the status as a notification, whose click opens the page: someone started Lamplighter a second time."""
+        lines = [joined(": ", (status.name, HEALTH_IN_WORDS[status.health])) for status in self.engine.statuses()]
+        self.tell(
+            "status",
+            msg("Lamplighter is running"),
+            joined(", ", lines) or msg("There is no account yet."),
+            actions=[("open", msg("Open Lamplighter"))],
+            chosen=lambda _action: self.show_page(),
+        )
 
     def show_page(self, *, adding: bool = False) -> None:
-        """Opens the status page; with `adding`, where an account is added."""
+        """Opens the status page, if there is one; with `adding`, where an account is added."""
+        if (page := self._page) is not None:
+            self.post(lambda: page.open(self, adding=adding))
 
     def tell(
         self,
@@ -154,17 +178,19 @@ class Applet:
     # -- what happens
 
     def _happened(self, event: Event) -> None:
-        name = str(event.facts.get("account") or event.facts.get("name"))
-        if event.kind == "health":
-            reason = (event.facts["last_error"] or {}).get("message", msg("The sign-in has ended"))
-            self.incidents.health_changed(name, Health(event.facts["health"]), reason)
-        elif event.kind == "gone":
-            self.incidents.forget(name)
-        elif event.facts["state"] != "started":
-            self.incidents.sign_in_ended(name)
-        if event.kind != "gone":
+        match event:
+            case HealthChanged():
+                reason = event.reason or msg("The sign-in has ended")
+                self.incidents.health_changed(event.account, event.status.health, reason)
+            case SignInChanged(state="done" | "failed"):
+                self.incidents.sign_in_ended(event.account)
+            case AccountGone():
+                self.incidents.forget(event.account)
+            case _:
+                pass  # a sign-in that has started
+        if not isinstance(event, AccountGone):
             with suppress(UnknownAccount):  # a sign-in may begin in the moment in which its account goes
-                notice(self, self.engine.account(name), event, self.world.clock.now())
+                remind(self, self.engine.account(event.account), event, self.world.clock.now())
         if self._update is None:  # several events of one moment are one update
             self._update = self._loop.call_later(0.01, self._show)
 
@@ -172,16 +198,16 @@ class Applet:
         self.incidents.tick(now)
         if self._agent is not None and self._agent.is_cut_off():
             self._start(self._agent.reopen)
-        if self._face is not None:
-            self._face.tick(self)
+        if self._presenter is not None:
+            self._presenter.tick(self)
 
     def _show(self) -> None:
         self._update = None
-        if self._face is not None:
-            self._face.update(self)
+        if self._presenter is not None:
+            self._presenter.update(self)
 
     async def _reload(self) -> None:
-        async with self._reloading:  # one after the other, so that the last one saved is the last one taken up
+        async with self._reloading:  # one after the other, so that the last one saved is the last one applied
             try:
                 configuration = await asyncio.to_thread(config.load, self.world.places.config_file)
             except Misconfigured as error:

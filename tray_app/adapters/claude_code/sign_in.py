@@ -1,6 +1,6 @@
 """A sign-in of Claude Code: the person's own `claude auth login`, and the file that it writes.
 
-What counts is a new date in the file. The program's exit code says nothing: it may end well without a sign-in, and ill
+What counts is a new date in the file. The program's exit code says nothing: it may succeed without a sign-in, and fail
 after one. It is started without a shell, outlives us, and is never ended by us: it holds its own tokens.
 """
 
@@ -77,12 +77,12 @@ class ClaudeSignIn:
         finally:
             watch.close()
 
-    def answer(self, _text: str, *, bare: bool) -> bool:  # noqa: ARG002 - as the other sign-ins have it
+    def paste(self, _text: str, *, bare: bool) -> bool:  # noqa: ARG002 - as the other sign-ins have it
         """Nothing can be pasted here."""
         return False
 
     async def close(self) -> None:
-        """Waits no longer. The program goes on: it is the person's."""
+        """Stops waiting. The program goes on: it is the person's."""
         self._is_closed = True
         self._news.set()
 

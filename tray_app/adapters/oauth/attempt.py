@@ -10,7 +10,7 @@ from typing import Any
 from tray_app.adapters.oauth.client_auth import Client
 from tray_app.core.account import Account
 from tray_app.core.errors import LamplighterError, Misconfigured, SignInFailed, StoreUnavailable, Unavailable
-from tray_app.core.failure import Failure, FailureKind
+from tray_app.core.failure import Failure, FailureKind, configuration_remedy
 from tray_app.core.message import joined, msg
 from tray_app.core.tokens import TokenAnswer, TokenSet, merged
 
@@ -68,14 +68,14 @@ def failed(account: Account, what: str) -> SignInFailed:
     return SignInFailed(joined(": ", (account.name, what)), again(account))
 
 
-def error_of(account: Account, failure: Failure) -> LamplighterError:
+def sign_in_error(account: Account, failure: Failure) -> LamplighterError:
     """A provider's failure during a sign-in as the error that is told, with its exit code."""
     what = joined(": ", (account.name, failure.message))
     match failure.kind:
         case FailureKind.REFUSED:
             return SignInFailed(what, again(account))
         case FailureKind.MISCONFIGURED:
-            return Misconfigured(what, SEE_CONFIGURATION)
+            return Misconfigured(what, configuration_remedy(account.name, failure, f"lamplighter login {account.name}"))
         case FailureKind.STORE:
             return StoreUnavailable(what, reason=failure.code or "broken")
         case _:

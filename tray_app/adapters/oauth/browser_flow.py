@@ -9,7 +9,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from tray_app.adapters.oauth import pages
-from tray_app.adapters.oauth.attempt import SEE_CONFIGURATION, Attempt, again, error_of, failed
+from tray_app.adapters.oauth.attempt import SEE_CONFIGURATION, Attempt, again, failed, sign_in_error
 from tray_app.adapters.oauth.client_auth import Client
 from tray_app.adapters.oauth.http_client import AnswerLost
 from tray_app.adapters.oauth.loopback_listener import Callback, Listener
@@ -97,7 +97,7 @@ class SignIn:
             finally:
                 self._attempt.over()
 
-    def answer(self, text: str, *, bare: bool) -> bool:
+    def paste(self, text: str, *, bare: bool) -> bool:
         """Takes what a person has pasted; False where it is no answer to this sign-in. `bare`: a code alone is one."""
         callback = pasted_answer(text, self._state, bare=bare)
         return callback is not None and self._listener.take(callback)
@@ -130,7 +130,7 @@ class SignIn:
             lost = msg("{failure}, and the code that it was sent is good only once", failure=error.failure.message)
             raise failed(self._account, lost) from error
         except ProviderError as error:
-            raise error_of(self._account, error.failure) from error
+            raise sign_in_error(self._account, error.failure) from error
 
     def _check_issuer(self, callback: Callback) -> None:
         """Against mix-up: the answer must come from who was asked (RFC 9207, 2.4), an error too.

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from tray_app.adapters.oauth.attempt import Attempt, error_of, failed
+from tray_app.adapters.oauth.attempt import Attempt, failed, sign_in_error
 from tray_app.adapters.oauth.client_auth import Client
 from tray_app.adapters.oauth.device_code import LONGEST_INTERVAL, DeviceCode
 from tray_app.adapters.oauth.provider import OAuthProvider
@@ -69,7 +69,7 @@ class DeviceSignIn:
         finally:
             self._attempt.over()
 
-    def answer(self, _text: str, *, bare: bool) -> bool:  # noqa: ARG002 - as `SignIn` has it
+    def paste(self, _text: str, *, bare: bool) -> bool:  # noqa: ARG002 - as `SignIn` has it
         """Nothing can be pasted here: the answer comes by itself."""
         return False
 
@@ -108,7 +108,7 @@ class DeviceSignIn:
                 asked_to_wait = failure.not_before - self._clock.now() if failure.not_before else timedelta(0)
                 return max(min(interval * 2, LONGEST_INTERVAL), asked_to_wait.total_seconds())
             case _:
-                raise error_of(account, failure) from error
+                raise sign_in_error(account, failure) from error
 
 
 _PASSING = frozenset({FailureKind.UNREACHABLE, FailureKind.UNTRUSTED, FailureKind.THROTTLED})

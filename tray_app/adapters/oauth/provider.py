@@ -1,4 +1,4 @@
-"""An authorization server as the keeper and the sign-ins see it: who we are there, exchange, refresh, revocation.
+"""An authorization server as the engine sees it: our client there, exchange, refresh, revocation.
 
 oauthlib prepares what is sent; what comes back is read by `token_response`, since oauthlib takes an error for a token
 where the member `error` is missing. Secrets go into bodies and headers alone (RFC 6749, 2.3.1).
@@ -6,7 +6,7 @@ where the member `error` is missing. Secrets go into bodies and headers alone (R
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from tray_app.adapters.oauth.device_code import GRANT, DeviceCode, device_code_o
 from tray_app.adapters.oauth.http_client import DEADLINE, HttpClient, import_httpx
 from tray_app.adapters.oauth.id_token import Given, WrongIdToken, claims_of, verified_subject
 from tray_app.adapters.oauth.metadata_cache import MetadataCache, NoMetadata
-from tray_app.adapters.oauth.registrar import UNKNOWN, InMemoryRegistrations, Registrar, RegistrationStore
+from tray_app.adapters.oauth.registrar import UNKNOWN, ClientStore, InMemoryClients, Registrar
 from tray_app.adapters.oauth.web_client import import_oauthlib
 from tray_app.core.account import Account, Endpoints
 from tray_app.core.errors import StoreUnavailable
@@ -31,24 +31,25 @@ if TYPE_CHECKING:
 
 
 class OAuthProvider:
-    """Every account's authorization server. Raises `RefreshFailed` alone, with the class and the reason.
+    """Every account's authorization server. Raises `ProviderError` alone, with the class and the reason.
 
-    `client_secret(account_name)` gives the secret of a confidential client, None for a public one.
+    `store` keeps the clients; without one they are public, and what is registered ends with the process.
     """
 
     def __init__(
         self,
         clock: Clock,
-        client_secret: Callable[[str], Awaitable[Secret | None]],
-        shelf: Callable[[], RegistrationStore] | None = None,
+        store: ClientStore | None = None,
         *,
         deadline: float = DEADLINE,
     ) -> None:
         self._clock = clock
-        self._client_secret = client_secret
+        self.store = store or InMemoryClients()
+        """May be replaced by another one."""
+        self._secrets: dict[str, Secret | None] = {}
         self._transport = HttpClient(clock, deadline)
         self.directory = MetadataCache(self._transport, clock)
-        self.registrar = Registrar(self._transport, clock, shelf or InMemoryRegistrations().here)
+        self.registrar = Registrar(self._transport, clock, lambda: self.store)
         self._channel = BackChannel(self._transport, clock)
 
     @property
@@ -65,9 +66,11 @@ class OAuthProvider:
     async def client_secret(self, account: Account) -> Secret | None:
         """The secret of a confidential client, None for a public one."""
         try:
-            return await self._client_secret(account.name)
+            self._secrets[account.name] = await self.store.client_secret(account.name)
         except StoreUnavailable as error:
-            raise ProviderError(Failure(FailureKind.STORE, error.what, self._clock.now(), error.reason)) from error
+            if account.name not in self._secrets:  # a store that cannot be read now stops no refresh
+                raise ProviderError(Failure(FailureKind.STORE, error.what, self._clock.now(), error.reason)) from error
+        return self._secrets[account.name]
 
     async def preferred_redirect_uri(self, account: Account) -> str:
         """As configured; a registered client knows the port that it was registered with."""

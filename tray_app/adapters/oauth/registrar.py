@@ -41,23 +41,26 @@ UNKNOWN = frozenset({"invalid_client", "unauthorized_client"})
 """What a server says of a client that it does not know (any more)."""
 
 
-class RegistrationStore(Protocol):
-    """Where registrations are kept: beside the tokens."""
+class ClientStore(Protocol):
+    """Where clients are kept: their secrets, and what they were registered as. Each raises `StoreUnavailable`."""
+
+    async def client_secret(self, account: str) -> Secret | None:
+        """The account's client secret, None for a public client."""
 
     async def registration(self, account: str) -> Secret | None:
-        """What was kept of the account's registration, or None. Raises `StoreUnavailable`."""
+        """What is kept of the clients that were registered for the account (RFC 7591), None where there is nothing."""
 
     async def set_registration(self, account: str, text: Secret | None) -> None:
-        """Keeps it; None removes it. Raises `StoreUnavailable`."""
+        """Keeps it; None removes it."""
 
 
 class Registrar:
     """The registered clients of all accounts. Raises `RefreshFailed`."""
 
-    def __init__(self, transport: HttpClient, clock: Clock, shelf: Callable[[], RegistrationStore]) -> None:
+    def __init__(self, transport: HttpClient, clock: Clock, store: Callable[[], ClientStore]) -> None:
         self._transport = transport
         self._clock = clock
-        self._shelf = shelf
+        self._store = store
         self._channel = BackChannel(transport, clock)
 
     async def kept(self, account: Account, client_id: str | None = None) -> Registration | None:
@@ -140,13 +143,13 @@ class Registrar:
 
     async def _all(self, account: Account) -> tuple[Registration, ...]:
         try:
-            return from_text(await self._shelf().registration(account.name))
+            return from_text(await self._store().registration(account.name))
         except StoreUnavailable as error:
             raise self._failed(FailureKind.STORE, error.what, error.reason) from error
 
     async def _keep(self, account: Account, registrations: Sequence[Registration]) -> None:
         try:
-            await self._shelf().set_registration(account.name, to_text(registrations) if registrations else None)
+            await self._store().set_registration(account.name, to_text(registrations) if registrations else None)
         except StoreUnavailable as error:
             raise self._failed(FailureKind.STORE, error.what, error.reason) from error
 
@@ -207,15 +210,14 @@ _NOBODYS_TOKEN: Final = urlencode({"grant_type": "refresh_token", "refresh_token
 """A question that no server mistakes for an attack, as it may a code without its verifier."""
 
 
-class InMemoryRegistrations:
-    """A shelf for as long as the process lives."""
+class InMemoryClients:
+    """Public clients, kept for as long as the process lives."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Secret] = {}
 
-    def here(self) -> RegistrationStore:
-        """Itself."""
-        return self
+    async def client_secret(self, _account: str) -> Secret | None:
+        """None: a public client has none."""
 
     async def registration(self, account: str) -> Secret | None:
         """What was kept."""

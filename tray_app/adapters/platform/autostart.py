@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from tray_app.base.paths import HOME_VARIABLE, places
+from tray_app.base.paths import places
+from tray_app.base.socket_path import HOME_VARIABLE
 from tray_app.core.errors import LamplighterError
 from tray_app.core.message import msg
 

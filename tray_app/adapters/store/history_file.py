@@ -13,26 +13,26 @@ from typing import Any, Final
 
 from tray_app.base.log import LOG
 from tray_app.base.paths import private_folder, write_private
+from tray_app.core.events import Event, HealthChanged, SignInChanged
 from tray_app.core.history import KEPT, Entry, entries_between, from_lines, is_news, to_line
 from tray_app.core.ports import Clock
 from tray_app.core.status import rfc3339
-from tray_app.engine.events import Event
 
 LARGEST: Final = 1_000_000
 """Bytes, after which the file is compacted; it is never read beyond twice that."""
 
 
 class History:
-    """The file, and what was told of each account last. What cannot be written is logged once."""
+    """The file, and what was last written of each account. What cannot be written is logged once."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
-        self._told: dict[str, dict[str, Any]] = {}
+        self._written: dict[str, dict[str, Any]] = {}
         self._troubled = False
 
     def begin(self) -> None:
-        """Compacts what is there, learns from it what was told already, and notes the start."""
+        """Compacts the file, learns from it what was written of each account, and notes the start."""
         entries = self.entries()
         for entry in entries:
             self._learn(entry)
@@ -45,20 +45,19 @@ class History:
 
     def happened(self, event: Event) -> None:
         """Notes what the event brings that is new."""
-        if event.kind == "health":
-            name = event.facts["name"]
-            before = self._told.get(name)
-            for entry in entries_between(before, event.facts, self._now()):
-                self._append(entry)
-            self._told[name] = _with_the_failure_told(before, event.facts)
-        elif event.kind == "sign-in" and event.facts["state"] != "started":
-            done = event.facts["state"] == "done"
-            entry = {
-                "at": self._now(),
-                "account": event.facts["account"],
-                "kind": "sign-in" if done else "sign-in-failed",
-            }
-            self._append(entry if done else entry | {"message": str(event.facts["message"])[:300]})
+        match event:
+            case HealthChanged(account=name):
+                before, status = self._written.get(name), event.status.as_json()
+                for entry in entries_between(before, status, self._now()):
+                    self._append(entry)
+                self._written[name] = _with_the_failure_written(before, status)
+            case SignInChanged(state="done"):
+                self._append({"at": self._now(), "account": event.account, "kind": "sign-in"})
+            case SignInChanged(state="failed"):
+                entry = {"at": self._now(), "account": event.account, "kind": "sign-in-failed"}
+                self._append(entry | {"message": event.message[:300]})
+            case _:
+                pass  # a sign-in that has started, an account that is gone
 
     def entries(self) -> list[Entry]:
         """What happened in the last 30 days, in order; empty where the file cannot be read."""
@@ -81,13 +80,13 @@ class History:
         name = entry.get("account")
         if not isinstance(name, str):
             return
-        told = self._told.setdefault(name, {"health": None, "last_refresh_at": None, "last_error": None})
+        written = self._written.setdefault(name, {"health": None, "last_refresh_at": None, "last_error": None})
         if entry["kind"] == "health":
-            told["health"] = entry.get("health")
+            written["health"] = entry.get("health")
         elif entry["kind"] == "refresh":
-            told |= {"last_refresh_at": entry["at"], "last_error": None}
+            written |= {"last_refresh_at": entry["at"], "last_error": None}
         elif entry["kind"] == "failure":
-            told["last_error"] = {"kind": entry.get("failure"), "message": entry.get("message"), "at": entry["at"]}
+            written["last_error"] = {"kind": entry.get("failure"), "message": entry.get("message"), "at": entry["at"]}
 
     def _compact(self, entries: list[Entry]) -> None:
         text = "".join(map(to_line, entries))
@@ -127,7 +126,7 @@ class History:
         self._troubled = True
 
 
-def _with_the_failure_told(before: dict[str, Any] | None, facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts, with the failure that was written last: the next one is measured against that."""
-    error, told = facts["last_error"], (before or {}).get("last_error")
-    return facts | {"last_error": error if error is None or is_news(told, error) else told}
+def _with_the_failure_written(before: dict[str, Any] | None, status: dict[str, Any]) -> dict[str, Any]:
+    """The status, with the failure that was written last: the next one is compared with that."""
+    error, written = status["last_error"], (before or {}).get("last_error")
+    return status | {"last_error": error if error is None or is_news(written, error) else written}

@@ -1,4 +1,4 @@
-"""Locks between processes: only such that the kernel releases when a process dies, never by a file's age.
+"""Locks between processes. The kernel releases them when a process dies; no file's age counts.
 
 One system call of our own: the library for it would be imported before the icon, for 10 ms and 1 MB (measured).
 """
@@ -22,7 +22,7 @@ LOOK_AGAIN = 0.05
 """Seconds between two looks at a lock that another process holds: no event loop can wait for a kernel's lock."""
 
 MOST_CLAIMS = 128
-"""Each is an open file, and what is left of them is needed to reach the keyring again."""
+"""Each is an open file, and the keyring needs some as well."""
 
 
 class FileLock:
@@ -33,7 +33,7 @@ class FileLock:
         # Tasks of this process queue here, in order; only the first of them looks at the kernel's lock.
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._claims: dict[str, KernelLock] = {}
-        self._lead = KernelLock(folder / "lead")
+        self._leader = LeaderLock(folder / "lead")
 
     @asynccontextmanager
     async def held(self, account: str) -> AsyncIterator[None]:
@@ -51,9 +51,10 @@ class FileLock:
                 lock.release()
 
     def claim(self, account: str, *, newer: bool) -> bool:
-        """Tells the other processes that this one has newer tokens than the store, or no longer. Its end tells it, too.
+        """Claims, for other processes to see, that this one has newer tokens than the store, or ends the claim.
 
-        Says whether it is so now: another one may have them. Raises `StoreUnavailable` where no lock can be had at all.
+        Says whether it holds the claim now: another one may. Its end ends it. Raises `StoreUnavailable` where no lock
+        can be had at all.
         """
         if not newer:
             if account in self._claims:
@@ -76,18 +77,12 @@ class FileLock:
         return not is_free
 
     def lead(self) -> bool:
-        """Takes the lead, unless a living process has it that was there before; says whether this one has it now.
-
-        It keeps it until it leaves or ends. Who leads is the one that is most likely to live on.
-        """
-        try:
-            return self._lead.try_acquire()
-        except StoreUnavailable:
-            return True  # a full disk: nobody can tell
+        """Whether this process is the leader, which it becomes where no other living process is."""
+        return self._leader.lead()
 
     def leave(self) -> None:
-        """Looks after accounts no longer: another process may lead."""
-        self._lead.release()
+        """Stops being the leader."""
+        self._leader.release()
 
     def _claim_of(self, account: str) -> KernelLock:
         return KernelLock(self._folder / f"{account}.newer")
@@ -120,10 +115,36 @@ class KernelLock:
         return self._descriptor is not None
 
     def release(self) -> None:
-        """Lets go of it, where it is held."""
+        """Releases it where it is held."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+class LeaderLock(KernelLock):
+    """Held by the one process that may refresh while the store cannot be read.
+
+    Under the refresh lock a process reads the store again before it refreshes, so that it never sends a refresh token
+    that another process has already used. While the store is locked it cannot do that: two processes, the applet and
+    a command, would each send the token that they remember, and a rotating provider takes the second for theft and
+    ends the sign-in. And what the store refuses to keep lives only as long as the process that received it.
+
+    So one process is elected. The first one takes this lock and keeps it until it ends: the applet takes it at its
+    start, and a command that comes later does not get it, waits, and reads the store when it opens. The applet is also
+    the one most likely to live until then. The kernel frees the lock of a process that dies, so there is no vote, no
+    time limit and no stale leader. A process whose own request was lost may repeat it without the lock: no other
+    process has sent that token. The simulated years lose sign-ins without it (`tests/simulation`).
+    """
+
+    def lead(self) -> bool:
+        """Whether this process is the leader, which it becomes where no other living process is.
+
+        True where no lock can be had (a full disk): nobody can tell, and a token that is not refreshed ends.
+        """
+        try:
+            return self.try_acquire()
+        except StoreUnavailable:
+            return True
 
 
 class InstanceLock(KernelLock):

@@ -11,13 +11,15 @@ token for less than a millisecond.
 import os
 import sys
 
+from tray_app.base.socket_path import socket_path
+
 PATIENCE = 75.0
 """Seconds: longer than a refresh may take."""
 
 
 def fetched(words: list[str]) -> int | None:
     """Prints the token that `lamplighter token WORDS` asks for; the exit code, or None: not done."""
-    question, path = _question(words), _socket_path()
+    question, path = _question(words), socket_path()
     if question is None or path is None:
         return None
     target, kind = question
@@ -61,33 +63,6 @@ def _question(words: list[str]) -> tuple[str, str] | None:
 
 _MARKS = {ord(mark): "a" for mark in "._-"}
 """What a name may hold beside letters and digits; none of it means anything in a URL."""
-
-
-_RUNTIME = {"linux": ("XDG_RUNTIME_DIR", "lamplighter"), "win32": ("LOCALAPPDATA", "Temp/lamplighter")}
-"""A variable, and where the runtime folder is below what it names; the full command asks the platform itself."""
-
-
-def _socket_path() -> str | None:
-    """Where `places().socket` is; None where that takes more than a look at the environment."""
-    named, home = os.environ.get("LAMPLIGHTER_SOCKET"), os.environ.get("LAMPLIGHTER_HOME")
-    variable, below = _RUNTIME.get(sys.platform, ("", ""))
-    runtime = os.environ.get(variable)
-    if named or home:
-        path = named or f"{home}/run"
-    elif runtime:
-        path = f"{runtime}/{below}"
-    else:
-        return None
-    if path.startswith("~"):
-        return None
-    if named:
-        return path
-    if sys.platform == "win32":
-        from tray_app.base.pipe_name import pipe_name
-
-        return pipe_name(path)
-    else:  # noqa: RET505 - so that the types of both platforms can be checked
-        return f"{path}/agent.sock"
 
 
 def _heard(path: str, question: str) -> tuple[bytes, bytes] | None:

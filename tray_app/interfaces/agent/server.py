@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Protocol, get_args
 from urllib.parse import parse_qs
 
-from tray_app.base.clock import WallClock
 from tray_app.base.http.messages import Request, Response
 from tray_app.base.log import LOG
 from tray_app.core.errors import LamplighterError, Unavailable
-from tray_app.core.ports import Browser, Flow, SignInPrompt
+from tray_app.core.events import AccountGone
+from tray_app.core.ports import Browser, Clock, Flow, SignInPrompt
 from tray_app.core.status import rfc3339
 from tray_app.core.tokens import Secret, TokenSet
 from tray_app.engine.events import Events
@@ -43,7 +43,7 @@ class Source(Protocol):
     async def sign_in(self, name: str, browser: Browser | None, flow: Flow) -> SignInPrompt:
         """Starts a sign-in; what the person needs for it."""
 
-    async def answer(self, name: str, text: str, *, bare: bool) -> None:
+    async def paste(self, name: str, text: str, *, bare: bool) -> None:
         """Hands what a person has pasted to the open sign-in."""
 
     async def set_client_secret(self, name: str, secret: Secret | None) -> str:
@@ -65,11 +65,14 @@ class Source(Protocol):
 class Agent:
     """Serves `source` at a socket. `end` ends the applet, `present` shows its status as a notification."""
 
-    def __init__(self, source: Source, browser: Browser, end: Callable[[], None], present: Callable[[], None]) -> None:
+    def __init__(
+        self, source: Source, browser: Browser, end: Callable[[], None], present: Callable[[], None], clock: Clock
+    ) -> None:
         self._source = source
         self._browser = browser
         self._end = end
         self._present = present
+        self._clock = clock
         self._conversations = Conversations(self._answer, self._at_once, most_connections())
         self._socket: Bound | None = None
         self._told = ""
@@ -119,7 +122,7 @@ class Agent:
         except Misunderstood as error:
             return _json(400, {"error": "invalid_request", "message": str(error)})
         except LamplighterError as error:
-            return _refusal(error)
+            return _refusal(error, self._clock)
 
     def _at_once(self, request: Request) -> Response | None:
         """The answer to what most programs ask: a token that is good and at hand."""
@@ -177,7 +180,7 @@ class Agent:
     async def _of_client(self, body: dict[str, Any], name: str, what: str) -> Response:
         match what:
             case "answer":
-                await self._source.answer(name, text_in(body, "answer"), bare=True)
+                await self._source.paste(name, text_in(body, "answer"), bare=True)
             case "secret":
                 secret = Secret(text_in(body, "client_secret"))
                 return _json(200, {"store": await self._source.set_client_secret(name, secret)})
@@ -202,8 +205,8 @@ class Agent:
             for account in self._source.status_json(running=True)["accounts"]:
                 yield _event("health", account)
             while (event := await queue.get()) is not None:
-                if event.kind in {"health", "sign-in"}:
-                    yield _event(event.kind, event.facts)
+                if not isinstance(event, AccountGone):
+                    yield _event(event.kind, event.as_json())
         finally:
             self._listeners -= 1
             events.unsubscribe(queue)
@@ -259,11 +262,11 @@ def _not_answered(parts: list[str]) -> Response:
     return _json(405, body, [("Allow", methods)])
 
 
-def _refusal(error: LamplighterError) -> Response:
+def _refusal(error: LamplighterError, clock: Clock) -> Response:
     status = {"unknown_account": 404, "sign_in_needed": 409, "unavailable": 503, "store_unavailable": 503}
     headers = []
     if isinstance(error, Unavailable) and error.retry_at is not None:
-        seconds = (error.retry_at - WallClock().now()).total_seconds()
+        seconds = (error.retry_at - clock.now()).total_seconds()
         headers.append(("Retry-After", str(max(1, round(seconds)))))
     return _json(status.get(error.name, 500), {"error": error.name, "message": str(error)}, headers)
 

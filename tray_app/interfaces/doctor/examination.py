@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from tray_app._version import __version__
-from tray_app.adapters.claude_code.account import is_watched
 from tray_app.adapters.config import parser as config
 from tray_app.base.clock import WallClock
 from tray_app.base.log import LOG
 from tray_app.base.paths import Places
 from tray_app.core.account import Account, Configuration
+from tray_app.core.claude_code import is_watched
 from tray_app.core.errors import LamplighterError, Misconfigured
 from tray_app.core.message import msg
 from tray_app.core.ports import Clock

@@ -14,7 +14,6 @@ from tray_app.core.failure import Answer, FailureKind
 from tray_app.core.message import msg
 from tray_app.core.phrasing import span
 from tray_app.core.ports import Clock, ProviderError
-from tray_app.core.tokens import Secret
 from tray_app.core.urls import is_loopback
 from tray_app.interfaces.doctor import advice
 from tray_app.interfaces.doctor.blocking import in_thread
@@ -128,16 +127,12 @@ async def _discovery(account: Account, clock: Clock) -> Finding:
     if account.endpoints is not None:
         return skipped("discovery", msg("the endpoints are named"), account=account.name)
     try:
-        found = await OAuthProvider(clock, _no_secret, deadline=DEADLINE).endpoints(account)
+        found = await OAuthProvider(clock, deadline=DEADLINE).endpoints(account)
     except ProviderError as error:
         remedy = msg("Mend the issuer of accounts.{name}, or name the endpoints", name=account.name)
         return cannot("discovery", error.failure.message, remedy, account=account.name)
     says = msg("{host} is the token endpoint's host", host=urlsplit(found.token).hostname)
     return ok("discovery", says, account=account.name)
-
-
-async def _no_secret(_account: str) -> Secret | None:
-    return None
 
 
 def _offset(host: str, answer: Answer, clock: Clock) -> Offset | None:

@@ -1,9 +1,8 @@
-"""The applet with its status page: what the page shows of it, and what its buttons do."""
+"""The status page's side in the applet: what the page shows, and what its buttons do."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,8 @@ from tray_app._version import __version__
 from tray_app.base.translation import translated
 from tray_app.core.claude_code import PROVIDER as CLAUDE_CODE
 from tray_app.core.errors import LamplighterError
-from tray_app.core.health import Health
-from tray_app.core.message import joined, msg
-from tray_app.core.phrasing import HEALTH_IN_WORDS, watched_words
+from tray_app.core.message import msg
+from tray_app.core.phrasing import watched_words
 from tray_app.core.status import AccountStatus
 from tray_app.engine.events import Events
 from tray_app.interfaces.applet import Applet
@@ -23,53 +21,36 @@ if TYPE_CHECKING:
     from tray_app.interfaces.page.server import Page
 
 SHOWN = timedelta(days=8)
-"""Of the history: a day more than the strip has."""
+"""How much of the history is sent: a day more than the strip shows."""
 _LOG_LINES = 200
 _LOG_BYTES = 65_536
 
 
-class AppletWithPage(Applet):
-    """The applet as a person meets it on a desktop."""
+class StatusPage:
+    """The applet's status page; its server is made when it is first opened."""
 
-    page: Page | None = None
+    server: Page | None = None
 
-    async def run(self, started: Callable[[], None] = lambda: None) -> None:
-        """Runs until `end`; the page is closed with it."""
-        try:
-            await super().run(started)
-        finally:
-            if self.page is not None:
-                await self.page.close()
-
-    def present(self) -> None:
-        """Shows the status as a notification, whose click opens the page."""
-        lines = [joined(": ", (status.name, HEALTH_IN_WORDS[status.health])) for status in self.engine.statuses()]
-        self.tell(
-            "status",
-            msg("Lamplighter is running"),
-            joined(", ", lines) or msg("There is no account yet."),
-            actions=[("open", msg("Open Lamplighter"))],
-            chosen=lambda _action: self.show_page(),
-        )
-
-    def show_page(self, *, adding: bool = False) -> None:
-        """Opens the page in the browser."""
-        self.post(lambda: self._show_page(adding=adding))
-
-    async def _show_page(self, *, adding: bool) -> None:
-        await self.incidents.untell("welcome")  # the person has found the way
+    async def open(self, applet: Applet, *, adding: bool) -> None:
+        """Opens the page in the browser; with `adding`, where an account is added. Raises `LamplighterError`."""
+        await applet.incidents.untell("welcome")  # the person has found the way
         from tray_app.interfaces.page.server import Page
 
-        if self.page is None:
-            self.page = Page(PageController(self))
-        address = await self.page.address(adding=adding)
-        if not await asyncio.to_thread(self.browser.open, address):
+        if self.server is None:
+            self.server = Page(PageController(applet))
+        address = await self.server.address(adding=adding)
+        if not await asyncio.to_thread(applet.browser.open, address):
             what = msg("No browser could be started")
             raise LamplighterError(what, msg("The same in a terminal: {command}", command="lamplighter status"))
 
+    async def close(self) -> None:
+        """Serves it no longer."""
+        if self.server is not None:
+            await self.server.close()
+
 
 class PageController:
-    """The applet as its page sees it."""
+    """What the page asks of the applet."""
 
     def __init__(self, applet: Applet) -> None:
         self._applet = applet
@@ -112,7 +93,7 @@ class PageController:
         return await asyncio.to_thread(adding.offer, self._engine.configuration)
 
     async def add(self, wanted: dict[str, str]) -> None:
-        """Adds the account to the configuration; returns once it is taken up."""
+        """Adds the account to the configuration; returns once it is applied."""
         from tray_app.interfaces import add_account as adding
 
         await adding.add(self._engine, self._applet.world.places.config_file, wanted)
@@ -140,7 +121,7 @@ class PageController:
         if status.failure is not None:
             facts["last_error"]["message"] = translated(status.failure.message)
         if status.provider == CLAUDE_CODE:
-            facts["words"] = translated(watched_words(Health(status.health), status.sign_in_ends_at, now))
+            facts["words"] = translated(watched_words(status.health, status.sign_in_ends_at, now))
         return facts
 
 

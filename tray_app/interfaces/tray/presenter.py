@@ -132,7 +132,7 @@ async def _paste(applet: Applet, name: str) -> None:
     from tray_app.adapters.platform.clipboard_text import clipboard_text
 
     text = await asyncio.to_thread(clipboard_text)
-    await applet.engine.answer(name, text or "", bare=False)
+    await applet.engine.paste(name, text or "", bare=False)
 
 
 async def _about(applet: Applet) -> None:

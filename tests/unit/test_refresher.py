@@ -1,4 +1,4 @@
-"""The keeper among parts that misbehave on purpose: whatever they do, a sign-in that the provider honours is kept."""
+"""The refresher on parts that misbehave on purpose: a sign-in that the provider honours is kept, whatever they do."""
 
 from __future__ import annotations
 
@@ -10,101 +10,17 @@ from datetime import timedelta
 
 import pytest
 
-from tests.builders import NOW, account, failure, tokens
-from tests.integration.hostile_server import HandClock
+from tests.builders import NOW, failure, tokens
+from tests.fakes.one_account import Environment, FailingStore
 from tray_app.adapters.oauth.http_client import AnswerLost
-from tray_app.adapters.store.facts import MemoryFacts
-from tray_app.adapters.store.locks import FileLock
-from tray_app.adapters.store.memory_store import MemoryStore
-from tray_app.core.account import Configuration, RetryPolicy
-from tray_app.core.errors import SignInNeeded, StoreUnavailable, Unavailable, UnknownAccount
+from tray_app.core.account import RetryPolicy
+from tray_app.core.errors import SignInNeeded, StoreUnavailable
 from tray_app.core.failure import FailureKind
 from tray_app.core.health import Health
 from tray_app.core.ports import ProviderError
-from tray_app.core.tokens import Secret, TokenAnswer
-from tray_app.engine.engine import Engine
+from tray_app.core.tokens import Secret
 from tray_app.engine.get_token import token_of
-from tray_app.engine.refresher import Dependencies, Refresher
-
-
-class FailingStore(MemoryStore):
-    """A store that says for each call whether it can; `asked` counts. Its reads can be held up."""
-
-    def __init__(self):
-        super().__init__()
-        self.reads = self.writes = True
-        self.asked = 0
-        self.is_read = asyncio.Event()
-        self.go_on = asyncio.Event()
-        self.go_on.set()
-
-    def _may(self, able):
-        self.asked += 1
-        if not able:
-            raise StoreUnavailable("the keyring is locked", "Unlock it", reason="locked")
-
-    async def load(self, account):
-        self.is_read.set()
-        await self.go_on.wait()
-        self._may(self.reads)
-        return await super().load(account)
-
-    async def save(self, account, tokens):
-        self._may(self.writes)
-        await super().save(account, tokens)
-
-
-class ScriptedProvider:
-    """Rotates; fails with the failures that it is given, in turn; can be held up."""
-
-    def __init__(self, clock):
-        self.clock = clock
-        self.failures = []
-        self.seen = []
-        self.revoked = []
-        self.go_on = asyncio.Event()
-        self.go_on.set()
-
-    async def refresh(self, account, tokens):
-        self.seen.append(tokens.refresh_token.reveal())
-        await self.go_on.wait()
-        if self.failures:
-            failing = self.failures.pop(0)
-            raise failing if isinstance(failing, ProviderError) else ProviderError(failing)
-        number = len(self.seen)
-        return TokenAnswer(
-            Secret(f"A{number}"), "Bearer", self.clock.time, timedelta(hours=1), refresh_token=Secret(f"R{number}")
-        )
-
-    async def revoke(self, account, tokens):
-        await self.go_on.wait()
-        self.revoked.append(tokens.refresh_token.reveal())
-
-
-class Environment:
-    def __init__(self, folder):
-        self.folder = folder
-        self.clock = HandClock()
-        self.store = FailingStore()
-        self.facts = MemoryFacts()
-        self.provider = ScriptedProvider(self.clock)
-        self.parts = Dependencies(self.store, self.facts, self.provider, FileLock(folder), self.clock, lambda: 0.5)
-        self.account = account()
-
-    def refresher(self):
-        return Refresher(self.account, self.parts, RetryPolicy(), lambda _keeper: None)
-
-    def of_another_process(self):
-        self.other = FileLock(self.folder)
-        return Refresher(self.account, replace(self.parts, lock=self.other), RetryPolicy(), lambda _keeper: None)
-
-    async def signed_in(self, **changes):
-        refresher = self.account()
-        await refresher.signed_in(tokens(60, now=self.clock.time, bound_to=self.account.bound_to, **changes))
-        return refresher
-
-    def held(self):
-        return self.store._tokens["work"].refresh_token.reveal() if "work" in self.store._tokens else None
+from tray_app.engine.refresher import Refresher
 
 
 @pytest.fixture
@@ -247,7 +163,7 @@ async def test_the_log_has_a_line_for_each_health_and_none_for_more_of_the_same(
     lines = [record.getMessage() for record in caplog.records]
 
     assert [line.partition(",")[0] for line in lines if "attempt" in line] == ["work: retrying", "work: sign-in-needed"]
-    assert "lamplighter refresh work" in lines[-1]
+    assert "lamplighter login work" in lines[-1]
 
 
 async def test_who_only_reads_what_is_stored_has_nothing_to_log(world, caplog):
@@ -298,66 +214,6 @@ async def test_a_failure_noted_by_a_clock_a_year_ahead_is_retried_at_once(world)
     await refresher.attend()
 
     assert refresher.health is Health.FRESH
-
-
-async def test_an_account_that_is_taken_up_is_never_found_signed_out_before_its_tokens_were_read(world):
-    await world.signed_in()
-    engine = Engine(Configuration({}), lambda _configuration: world.parts, prepare=None)
-    world.store.go_on.clear()
-    applying = asyncio.create_task(engine.apply(Configuration({"work": world.account})))
-    asking = asyncio.create_task(engine.token("work"))
-    await world.store.is_read.wait()
-
-    assert not asking.done()
-    assert engine.statuses() == []
-    with pytest.raises(UnknownAccount):
-        engine.account("work")
-    world.store.go_on.set()
-    assert await asking == world.store._tokens["work"]
-    assert [status.health for status in engine.statuses()] == [Health.FRESH]
-    await applying
-    with pytest.raises(UnknownAccount):
-        await engine.token("home")
-    await engine.stop()
-
-
-async def test_a_sign_out_is_finished_before_the_engine_ends(world):
-    engine = Engine(Configuration({"work": world.account}), lambda _configuration: world.parts, prepare=None)
-    await engine.load()
-    await engine.account("work").signed_in(tokens(60, now=world.clock.time, bound_to=world.account.bound_to))
-    world.provider.go_on.clear()
-    asking = asyncio.create_task(engine.sign_out("work"))
-    await asyncio.sleep(0)
-    asking.cancel()  # whoever asked has gone
-    ending = asyncio.create_task(engine.stop())
-    await asyncio.sleep(0)
-    world.provider.go_on.set()
-    await ending
-
-    assert world.provider.revoked == ["R0"]
-    assert world.held() is None
-
-
-async def test_a_caller_that_goes_away_does_not_abort_the_refresh(world):
-    refresher = await world.signed_in()
-    world.clock.pass_by(minutes=61)
-    world.provider.go_on.clear()
-    asking = asyncio.create_task(token_of(refresher, world.clock, timedelta(0), wait=True))
-    while not world.provider.seen:  # noqa: ASYNC110 - another task sets no event
-        await asyncio.sleep(0)
-    asking.cancel()
-    world.provider.go_on.set()
-    await refresher.settle()
-
-    assert world.held() == "R1"
-
-
-async def test_a_token_that_lives_shorter_than_asked_for_is_not_refreshed_for_nothing(world):
-    refresher = await world.signed_in()
-
-    with pytest.raises(Unavailable):
-        await token_of(refresher, world.clock, timedelta(hours=2), wait=True)
-    assert world.provider.seen == []
 
 
 async def test_a_lost_answer_is_asked_for_again_soon_however_long_nothing_was_reached_before(world):
@@ -466,7 +322,7 @@ async def test_who_waits_for_another_process_s_tokens_looks_ever_more_rarely_and
     world.clock.pass_by(minutes=55)
     await refresher.attend()
     healths, waits = [], []
-    other._changed = lambda: healths.append(other.health)
+    other.state._changed = lambda: healths.append(other.health)
     for _ in range(10):
         await other.attend()
         waits.append((other.due() - world.clock.time).total_seconds())
@@ -571,16 +427,6 @@ async def test_under_a_locked_store_its_own_lost_answer_is_asked_for_again_by_an
     assert (world.provider.seen, world.held()) == (["R0", "R0"], "R2")
 
 
-async def test_who_keeps_accounts_fresh_was_there_first_until_it_ends(world):
-    engine = Engine(Configuration({}), lambda _configuration: world.parts, prepare=None)
-    await engine.start()
-    while_it_runs = FileLock(world.folder).lead()
-    await engine.stop()
-
-    assert not while_it_runs
-    assert FileLock(world.folder).lead()
-
-
 async def test_what_a_damaged_note_says_of_the_sign_in_stops_nothing(world):
     refresher = await world.signed_in()
     world.store.writes = False
@@ -662,40 +508,6 @@ async def test_what_a_gateway_may_have_lost_is_asked_for_again_soon_once_in_a_mi
     assert waits[26] > 60
 
 
-async def test_a_caller_waits_out_a_first_request_that_is_cut_off(world):
-    refresher = await world.signed_in()
-    world.clock.pass_by(minutes=61)
-    world.provider.failures = [failure(at=NOW), failure(at=NOW)]
-    handed = await token_of(refresher, world.clock, timedelta(0), wait=True)
-
-    assert handed.access_token.reveal() == "A3"
-
-
-@pytest.mark.parametrize(("said", "after", "asked"), [(None, 29, 1), (None, 31, 2), (60, 59, 1), (60, 60, 2)])
-async def test_who_waits_for_a_token_asks_a_provider_when_the_calm_it_wanted_is_over(world, said, after, asked):
-    refresher = await world.signed_in()
-    world.clock.pass_by(minutes=61)
-    until = world.clock.time + timedelta(seconds=said) if said else None
-    world.provider.failures = [failure(FailureKind.THROTTLED, world.clock.time, not_before=until)]
-    await refresher.attend()
-    world.clock.pass_by(seconds=after)
-    refresher.record = replace(refresher.record, retry_at=world.clock.time + timedelta(minutes=5))
-    with contextlib.suppress(Unavailable):
-        await token_of(refresher, world.clock, timedelta(0), wait=True)
-
-    assert len(world.provider.seen) == asked
-
-
-async def test_who_joins_a_refresh_that_fails_waits_for_one_attempt_more(world):
-    refresher = await world.signed_in()
-    world.clock.pass_by(minutes=61)
-    world.provider.failures = [failure(FailureKind.UNREACHABLE, NOW)]  # long enough ago: the wait for it is over
-    handed = await token_of(refresher, world.clock, timedelta(0), wait=True)
-
-    assert handed.access_token.reveal() == "A2"
-    assert world.provider.seen == ["R0", "R0"]
-
-
 async def test_a_provider_that_wants_to_be_left_alone_for_long_does_not_keep_the_store_from_getting_the_tokens(world):
     refresher = await world.signed_in()
     world.store.writes = False
@@ -772,3 +584,45 @@ async def test_a_clock_that_goes_back_under_us_makes_no_token_younger_and_asks_f
 
     assert left == refresher.record.tokens.valid_for(world.clock.time) == timedelta(minutes=40)
     assert (refresher.health, world.provider.seen) == (Health.FRESH, [])
+
+
+# -- answers of no other use that bring a new refresh token
+
+
+async def test_a_new_refresh_token_in_an_answer_of_no_other_use_is_kept_and_sent_next(world):
+    refresher = await world.signed_in()
+    world.clock.pass_by(minutes=55)
+    world.provider.failures = [ProviderError(failure(FailureKind.UNREACHABLE, world.clock.time), Secret("N1"))]
+    await refresher.attend()
+    kept, handed = world.held(), await token_of(refresher, world.clock, timedelta(0), wait=False)
+    world.clock.pass_by(minutes=1)
+    await refresher.attend()
+
+    assert kept == "N1"
+    assert handed.access_token.reveal() == "A0"
+    assert world.provider.seen == ["R0", "N1"]
+    assert refresher.health is Health.FRESH
+
+
+async def test_where_the_store_refuses_it_it_is_kept_in_memory_and_offered_again(world):
+    refresher = await world.signed_in()
+    world.clock.pass_by(minutes=55)
+    world.store.writes = False
+    world.provider.failures = [ProviderError(failure(FailureKind.UNREACHABLE, world.clock.time), Secret("N1"))]
+    await refresher.attend()
+    world.store.writes = True
+    await refresher.settle()
+
+    assert world.held() == "N1"
+
+
+async def test_a_refusal_that_asks_for_the_person_keeps_the_tokens(world):
+    refresher = await world.signed_in()
+    world.clock.pass_by(minutes=55)
+    refusal = failure(FailureKind.REFUSED, world.clock.time, keeps_tokens=True)
+    world.provider.failures = [ProviderError(refusal)]
+    await refresher.attend()
+
+    assert refresher.health is Health.SIGN_IN_NEEDED
+    assert world.held() == "R0"
+    assert refresher.due() == world.clock.time + timedelta(hours=1)

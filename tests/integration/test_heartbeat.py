@@ -1,4 +1,4 @@
-"""The scheduler on the real APScheduler: what comes due is looked after then, and the heartbeat is sure."""
+"""The heartbeat on the real APScheduler: it looks at the planned moment, and at every beat."""
 
 import asyncio
 from datetime import timedelta
@@ -7,7 +7,7 @@ import pytest
 
 from tests.fakes.waiting import until
 from tray_app.base.clock import WallClock
-from tray_app.engine.scheduler import HEARTBEAT, Scheduler
+from tray_app.engine.scheduler import HEARTBEAT, Heartbeat
 
 
 class Looks:
@@ -25,7 +25,7 @@ async def test_it_looks_at_the_start_and_at_the_planned_moment():
     looks = Looks()
     moment = looks.clock.now() + timedelta(seconds=0.3)
     looks.next = moment
-    scheduler = Scheduler(looks, looks.clock)
+    scheduler = Heartbeat(looks, looks.clock)
     scheduler.start()
     await until(lambda: looks.times)
     looks.next = None
@@ -37,7 +37,7 @@ async def test_it_looks_at_the_start_and_at_the_planned_moment():
 
 async def test_a_moment_beyond_the_next_heartbeat_needs_no_job_of_its_own():
     looks = Looks()
-    scheduler = Scheduler(looks, looks.clock)
+    scheduler = Heartbeat(looks, looks.clock)
     scheduler.start()
     await until(lambda: looks.times)
     scheduler.plan(looks.clock.now() + 2 * HEARTBEAT)
@@ -53,7 +53,7 @@ async def test_a_moment_beyond_the_next_heartbeat_needs_no_job_of_its_own():
 async def test_after_stop_there_is_no_job_and_no_look():
     looks = Looks()
     looks.next = looks.clock.now() + timedelta(seconds=0.1)
-    scheduler = Scheduler(looks, looks.clock)
+    scheduler = Heartbeat(looks, looks.clock)
     scheduler.start()
     await until(lambda: looks.times)
     scheduler.stop()
@@ -68,7 +68,7 @@ async def test_after_stop_there_is_no_job_and_no_look():
 @pytest.mark.parametrize("hours", [1, -24 * 365], ids=["the clock went back", "the clock jumped ahead by a year"])
 async def test_the_heartbeat_goes_on_after_the_clock_was_set(hours):
     looks = Looks()
-    scheduler = Scheduler(looks, looks.clock)
+    scheduler = Heartbeat(looks, looks.clock)
     scheduler.start()
     await until(lambda: looks.times)
     (heartbeat,) = scheduler._scheduler.get_jobs()

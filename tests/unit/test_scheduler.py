@@ -1,4 +1,4 @@
-"""At which looks the accounts are looked at: at each at which something can have become due, and at no other."""
+"""The accounts are looked at whenever something can have become due, and at no other time."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ import asyncio
 import pytest
 
 from tests.builders import account, failure, tokens
-from tests.integration.test_keeper import Environment
+from tests.fakes.one_account import Environment
 from tray_app.core.account import RetryPolicy
 from tray_app.core.health import Health
 from tray_app.core.record import Record
-from tray_app.engine.lookout import Lookout
 from tray_app.engine.refresher import Refresher
-from tray_app.engine.system_state import SystemState
+from tray_app.engine.scheduler import Scheduler
 
 
 class Watching:
-    """Two accounts whose tokens live for an hour, and what a lookout does with them."""
+    """Two accounts whose tokens live for an hour, and what a scheduler does with them."""
 
     def __init__(self, world):
         self.world = world
@@ -29,18 +28,19 @@ class Watching:
             one = Refresher(account(name=name), self.world.parts, RetryPolicy(), lambda _: None)
             await one.signed_in(tokens(60, now=self.world.clock.time, bound_to=one.account.bound_to))
             self.refreshers.append(one)
-        system_state = SystemState(self.world.clock, lambda: self.refreshers, lambda: None)
-        tell = lambda kept: self.seen.append(kept.account.name)  # noqa: E731 - the form of the callback
-        self.lookout = Lookout(self.world.clock, lambda: self.refreshers, system_state, self._start, tell)
+        self.scheduler = Scheduler(
+            self.world.clock, lambda: self.refreshers, lambda managed: self.seen.append(managed.account.name)
+        )
+        self.scheduler.begin = self._begin
 
-    def _start(self, work):
+    def _begin(self, work):
         self.begun.append(work)
         work.close()
 
     def looks(self):
         """The accounts that one look is at."""
         self.seen.clear()
-        self.lookout.look()
+        self.scheduler.look()
         return self.seen
 
 
@@ -53,23 +53,23 @@ async def watching(tmp_path):
 
 async def test_while_nothing_can_have_become_due_no_account_is_looked_at(watching):
     first = list(watching.looks())
-    at = watching.lookout.look()
+    at = watching.scheduler.look()
     watching.world.clock.pass_by(seconds=30)
 
     assert first == ["work", "mail"]
     assert watching.looks() == []
-    assert watching.lookout.look() == at == min(one.due() for one in watching.refreshers)
+    assert watching.scheduler.look() == at == min(one.due() for one in watching.refreshers)
 
 
 @pytest.mark.parametrize("what", ["a change", "the clock went back", "it is due", "the health changes"])
 async def test_what_can_have_made_something_due_is_looked_into(watching, what):
     if what == "the health changes":  # a retry is planned for long after the token's end
         for one in watching.refreshers:
-            one._become(Record(tokens=one.record.tokens, failure=failure(), revision=9))
-    at = (watching.looks(), watching.lookout.look())[1]
+            one.state.become(Record(tokens=one.record.tokens, failure=failure(), revision=9))
+    at = (watching.looks(), watching.scheduler.look())[1]
     match what:
         case "a change":
-            watching.lookout.disturb()
+            watching.scheduler.replan()
         case "the clock went back":
             watching.world.clock.pass_by(seconds=-5)
         case _:
@@ -84,7 +84,7 @@ async def test_a_token_that_a_wrong_clock_dated_ahead_is_told_when_its_time_has_
     ahead = watching.world.clock.time.replace(year=2030)
     await one.signed_in(tokens(60, now=ahead, bound_to=one.account.bound_to, refresh_token=None))
     watching.refreshers = [one]
-    moment = watching.lookout.look()
+    moment = watching.scheduler.look()
     before = one.health
     watching.world.clock.time = moment
 
