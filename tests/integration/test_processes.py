@@ -29,11 +29,11 @@ TTL = 8
 ENGINE_ALONE = """
 import asyncio, signal
 from tray_app.adapters.config import parser as config
-from tray_app.bootstrap import World, build_engine
+from tray_app.bootstrap import Environment, build_engine
 from tray_app.base.paths import places
 async def main():
     here = places()
-    engine = build_engine(World(here), config.load(here.config_file))
+    engine = build_engine(Environment(here), config.load(here.config_file))
     await engine.start()
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
