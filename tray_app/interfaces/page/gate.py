@@ -32,6 +32,8 @@ class Gate:
         self._cookie = secrets.token_urlsafe(32)
         self._keys: dict[str, float] = {}
         self._time = time
+        self.proof_key = secrets.token_urlsafe(32)
+        """Handed to the page once, when it was loaded; with it the server proves that it is still the same."""
 
     def address(self, fragment: str = "") -> str:
         """An address for the browser, good for one visit."""
@@ -40,6 +42,14 @@ class Gate:
         for old in list(self._keys)[:-MOST_KEYS]:
             del self._keys[old]
         return f"{self._origin}{self.base}?key={key}{fragment}"
+
+    def proof(self, nonce: str) -> str:
+        """What only this server can answer to the page's nonce: HMAC-SHA256, in hexadecimal digits.
+
+        A tab outlives the applet, and another user's server may take the port next: it would be sent a form with a
+        client secret.
+        """
+        return hmac.new(self.proof_key.encode(), nonce.encode(), "sha256").hexdigest()
 
     def refusal(self, request: Request) -> Response | None:
         """Why the request is not answered; None where it may be."""
