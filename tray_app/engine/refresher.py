@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from tray_app.base.log import LOG
 from tray_app.core import record as change
 from tray_app.core.account import Account, RetryPolicy
+from tray_app.core.client_secret import bound_secret
 from tray_app.core.errors import SignInNeeded, StoreUnavailable
 from tray_app.core.failure import Failure, FailureKind, gave_up
 from tray_app.core.health import Health, is_turned_away
@@ -241,7 +242,7 @@ class Refresher:
         async with self._lock.held(name):  # a refresh under way ends first: its tokens are the newest
             unrevoked: str | None = "there was nothing to revoke"
             try:
-                tokens = newer(self.record.tokens, await self._store.load(name))
+                tokens = newer(self.record.tokens, await self.state.stored_tokens())
             except StoreUnavailable:
                 tokens = self.record.tokens
             if tokens is not None:  # where they belong elsewhere, the provider's answer says so and nothing is sent
@@ -258,7 +259,8 @@ class Refresher:
 
         Raises `StoreUnavailable`.
         """
-        await self._store.set_client_secret(self.account.name, secret)
+        kept = None if secret is None else bound_secret(secret, self.account.secret_bound_to)
+        await self._store.set_client_secret(self.account.name, kept)
         self.state.configure(self.account, self.retry, anew=True)
 
     async def forget(self) -> None:
@@ -368,7 +370,7 @@ class Refresher:
         """
         if failure.kind is FailureKind.REFUSED:
             try:
-                stored = await self._store.load(self.account.name)
+                stored = await self.state.stored_tokens()
             except StoreUnavailable as error:  # there may be newer ones: what cannot be read is not erased
                 self.state.store_blocks(self.record, error)
                 return

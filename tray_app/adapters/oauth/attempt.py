@@ -44,6 +44,7 @@ class Attempt:
             found,
             issuer=client.endpoints.issuer if is_found else None,
             client_id=client.id if client.registered else None,
+            revocation_endpoint=account.endpoints.revocation if account.endpoints else None,
         )
 
     def over(self) -> None:

@@ -225,7 +225,7 @@ async def _check_configuration(account: Account, provider: OAuthProvider) -> Non
     if reason is not None:
         what = joined(": ", (account.name, joined(" ", ("redirect_uri", reason))))
         raise Misconfigured(what, SEE_CONFIGURATION)
-    if account.quirks.needs_client_secret and await provider.client_secret(account) is None:
+    if account.quirks.needs_client_secret and not await provider.has_client_secret(account):
         what = msg("{name}: this provider demands the client secret of your app", name=account.name)
         raise Misconfigured(what, msg("Store it: lamplighter secret set {name}", name=account.name))
 

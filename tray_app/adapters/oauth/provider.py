@@ -6,20 +6,24 @@ where the member `error` is missing. Secrets go into bodies and headers alone (R
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tray_app.adapters.oauth.back_channel import BackChannel
 from tray_app.adapters.oauth.client_auth import Client, host_of
 from tray_app.adapters.oauth.device_code import GRANT, DeviceCode, device_code_of
+from tray_app.adapters.oauth.discovery import is_same_issuer
 from tray_app.adapters.oauth.http_client import DEADLINE, HttpClient, import_httpx
 from tray_app.adapters.oauth.id_token import Given, WrongIdToken, claims_of, verified_subject
 from tray_app.adapters.oauth.metadata_cache import MetadataCache, NoMetadata
 from tray_app.adapters.oauth.registrar import UNKNOWN, ClientStore, InMemoryClients, Registrar
 from tray_app.adapters.oauth.web_client import import_oauthlib
 from tray_app.core.account import Account, Endpoints
+from tray_app.core.client_secret import KeptSecret, bound_secret, kept_secret
 from tray_app.core.errors import StoreUnavailable
 from tray_app.core.failure import Failure, FailureKind, error_code, error_text, members
 from tray_app.core.message import msg
@@ -63,14 +67,39 @@ class OAuthProvider:
         """Where the account's server listens: as configured, else found (RFC 8414, RFC 9728)."""
         return await self.directory.endpoints(account)
 
-    async def client_secret(self, account: Account) -> Secret | None:
-        """The secret of a confidential client, None for a public one."""
+    async def has_client_secret(self, account: Account) -> bool:
+        """Whether a client secret is kept for the account."""
+        return await self._kept_secret(account) is not None
+
+    async def client_secret(self, account: Account, issuer: str | None) -> Secret | None:
+        """The secret of a confidential client at this issuer, None for a public one.
+
+        It is sent only to where it was set for. One that a resource's server was set for is bound to that server when
+        it is first found; one of a version that bound secrets to nothing, to what the configuration says now.
+        """
+        kept = await self._kept_secret(account)
+        if kept is None:
+            return None
+        expected, found = account.secret_bound_to, issuer if account.finds_issuer else None
+        if kept.bound_to not in {None, expected} or kept.issuer not in {None, found}:
+            what = msg(
+                "the client secret was set for another issuer, client id or endpoint; set it again: {command}",
+                command=f"lamplighter secret set {account.name}",
+            )
+            raise self._failed(FailureKind.MISCONFIGURED, what)
+        if (kept.bound_to, kept.issuer) != (expected, found):
+            with contextlib.suppress(StoreUnavailable):  # it is bound at the next use then
+                await self.store.set_client_secret(account.name, bound_secret(kept.secret, expected, found))
+        return kept.secret
+
+    async def _kept_secret(self, account: Account) -> KeptSecret | None:
         try:
             self._secrets[account.name] = await self.store.client_secret(account.name)
         except StoreUnavailable as error:
             if account.name not in self._secrets:  # a store that cannot be read now stops no refresh
                 raise ProviderError(Failure(FailureKind.STORE, error.what, self._clock.now(), error.reason)) from error
-        return self._secrets[account.name]
+        text = self._secrets[account.name]
+        return None if text is None else kept_secret(text)
 
     async def preferred_redirect_uri(self, account: Account) -> str:
         """As configured; a registered client knows the port that it was registered with."""
@@ -82,7 +111,8 @@ class OAuthProvider:
         endpoints = await self.endpoints(account)
         scopes = await self._scopes(account, endpoints)
         if account.client_id is not None:
-            return Client(account, endpoints, account.client_id, await self.client_secret(account), scopes=scopes)
+            secret = await self.client_secret(account, endpoints.issuer)
+            return Client(account, endpoints, account.client_id, secret, scopes=scopes)
         made = await self.registrar.serving(account, endpoints, redirect_uri, scopes)
         return Client(account, endpoints, made.client_id, made.secret, made.method, scopes, made.redirect_uris)
 
@@ -94,12 +124,16 @@ class OAuthProvider:
             endpoints = await self.directory.endpoints(account, tokens.issuer)
         except NoMetadata as error:
             raise ProviderError(replace(error.failure, kind=FailureKind.UNREACHABLE)) from error
+        if tokens.issuer is not None and not is_same_issuer(tokens.issuer, endpoints.issuer or tokens.issuer):
+            raise self._failed(FailureKind.MISCONFIGURED, msg("these tokens belong to another provider or client"))
         if account.client_id is not None:
-            return Client(account, endpoints, account.client_id, await self.client_secret(account))
+            secret = await self.client_secret(account, endpoints.issuer)
+            return Client(account, endpoints, account.client_id, secret)
         if tokens.client_id is None:
             raise self._failed(FailureKind.MISCONFIGURED, msg("nobody knows which client these tokens belong to"))
         kept = await self.registrar.kept(account, tokens.client_id)
-        secret, method = (kept.secret, kept.method) if kept else (None, None)
+        is_theirs = kept is not None and is_same_issuer(kept.issuer, endpoints.issuer or "")
+        secret, method = (kept.secret, kept.method) if kept and is_theirs else (None, None)
         return Client(account, endpoints, tokens.client_id, secret, method)
 
     async def _scopes(self, account: Account, endpoints: Endpoints) -> tuple[str, ...]:
@@ -228,6 +262,8 @@ class OAuthProvider:
         if client.endpoints.revocation is None:
             host = host_of(client.endpoints.issuer or client.endpoints.token)
             return f"nothing was revoked: {host} offers no revocation"
+        if account.endpoints is not None and not _is_bound(client.endpoints, tokens):
+            return "nothing was revoked: revocation_endpoint was changed since the sign-in"
         kept: list[str] = []
         for name, token in (("refresh_token", tokens.refresh_token), ("access_token", tokens.access_token)):
             if token is not None:
@@ -259,6 +295,12 @@ class OAuthProvider:
 
     def _failed(self, kind: FailureKind, message: str) -> ProviderError:
         return ProviderError(Failure(kind, message, self._clock.now()))
+
+
+def _is_bound(endpoints: Endpoints, tokens: TokenSet) -> bool:
+    """Whether the revocation endpoint is the one of the sign-in, or on the token endpoint's own origin."""
+    revocation = endpoints.revocation or ""
+    return revocation == tokens.revocation_endpoint or urlsplit(revocation)[:2] == urlsplit(endpoints.token)[:2]
 
 
 def import_libraries() -> None:

@@ -47,6 +47,9 @@ class ClientStore(Protocol):
     async def client_secret(self, account: str) -> Secret | None:
         """The account's client secret, None for a public client."""
 
+    async def set_client_secret(self, account: str, secret: Secret | None) -> None:
+        """Keeps the account's client secret; None removes it."""
+
     async def registration(self, account: str) -> Secret | None:
         """What is kept of the clients that were registered for the account (RFC 7591), None where there is nothing."""
 
@@ -218,6 +221,9 @@ class InMemoryClients:
 
     async def client_secret(self, _account: str) -> Secret | None:
         """None: a public client has none."""
+
+    async def set_client_secret(self, _account: str, _secret: Secret | None) -> None:
+        """There is none to keep."""
 
     async def registration(self, account: str) -> Secret | None:
         """What was kept."""
