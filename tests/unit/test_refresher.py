@@ -18,6 +18,7 @@ from tray_app.core.errors import SignInNeeded, StoreUnavailable
 from tray_app.core.failure import FailureKind
 from tray_app.core.health import Health
 from tray_app.core.ports import ProviderError
+from tray_app.core.tokens import Secret
 from tray_app.engine.get_token import token_of
 from tray_app.engine.refresher import Refresher
 
@@ -162,7 +163,7 @@ async def test_the_log_has_a_line_for_each_health_and_none_for_more_of_the_same(
     lines = [record.getMessage() for record in caplog.records]
 
     assert [line.partition(",")[0] for line in lines if "attempt" in line] == ["work: retrying", "work: sign-in-needed"]
-    assert "lamplighter refresh work" in lines[-1]
+    assert "lamplighter login work" in lines[-1]
 
 
 async def test_who_only_reads_what_is_stored_has_nothing_to_log(world, caplog):
@@ -583,3 +584,45 @@ async def test_a_clock_that_goes_back_under_us_makes_no_token_younger_and_asks_f
 
     assert left == refresher.record.tokens.valid_for(world.clock.time) == timedelta(minutes=40)
     assert (refresher.health, world.provider.seen) == (Health.FRESH, [])
+
+
+# -- answers of no other use that bring a new refresh token
+
+
+async def test_a_new_refresh_token_in_an_answer_of_no_other_use_is_kept_and_sent_next(world):
+    refresher = await world.signed_in()
+    world.clock.pass_by(minutes=55)
+    world.provider.failures = [ProviderError(failure(FailureKind.UNREACHABLE, world.clock.time), Secret("N1"))]
+    await refresher.attend()
+    kept, handed = world.held(), await token_of(refresher, world.clock, timedelta(0), wait=False)
+    world.clock.pass_by(minutes=1)
+    await refresher.attend()
+
+    assert kept == "N1"
+    assert handed.access_token.reveal() == "A0"
+    assert world.provider.seen == ["R0", "N1"]
+    assert refresher.health is Health.FRESH
+
+
+async def test_where_the_store_refuses_it_it_is_kept_in_memory_and_offered_again(world):
+    refresher = await world.signed_in()
+    world.clock.pass_by(minutes=55)
+    world.store.writes = False
+    world.provider.failures = [ProviderError(failure(FailureKind.UNREACHABLE, world.clock.time), Secret("N1"))]
+    await refresher.attend()
+    world.store.writes = True
+    await refresher.settle()
+
+    assert world.held() == "N1"
+
+
+async def test_a_refusal_that_asks_for_the_person_keeps_the_tokens(world):
+    refresher = await world.signed_in()
+    world.clock.pass_by(minutes=55)
+    refusal = failure(FailureKind.REFUSED, world.clock.time, keeps_tokens=True)
+    world.provider.failures = [ProviderError(refusal)]
+    await refresher.attend()
+
+    assert refresher.health is Health.SIGN_IN_NEEDED
+    assert world.held() == "R0"
+    assert refresher.due() == world.clock.time + timedelta(hours=1)

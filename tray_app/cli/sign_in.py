@@ -12,16 +12,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from tray_app.base.paths import person_s_umask, places
 from tray_app.cli.client import here, watched_accounts
+from tray_app.cli.pasted_line import read_line
 from tray_app.core.errors import LamplighterError, SignInFailed, error_named
 from tray_app.core.ports import Flow, SignInPrompt
 from tray_app.engine.engine import Engine
 from tray_app.interfaces.agent.client import AgentClient
-
-_LONGEST_LINE: Final = 20_000
 
 Show = Callable[[SignInPrompt], bool]
 """Shows the person where to sign in; says whether an answer may be pasted now."""
@@ -131,19 +130,8 @@ def _check(account: str, line: str) -> None:
 
 
 def _read_line(read: Callable[[str], None]) -> None:
-    """Calls with the next line of standard input, or with what there was before its end, from a thread of its own.
-
-    Not through `sys.stdin`: a thread that waits in it makes the interpreter abort at its end.
-    """
-
-    def wait() -> None:
-        line = b""
-        with suppress(OSError):
-            while b"\n" not in line and len(line) < _LONGEST_LINE and (piece := os.read(0, 4096)):
-                line += piece
-        read(line.partition(b"\n")[0].decode("utf-8", "replace"))
-
-    threading.Thread(target=wait, name="pasted", daemon=True).start()
+    """Calls with the next line of standard input, from a thread of its own."""
+    threading.Thread(target=lambda: read(read_line()), name="pasted", daemon=True).start()
 
 
 def _attached(argv: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -36,9 +36,11 @@ class ProviderError(Exception):
     answer_lost = False
     """Whether the request went out and no whole answer came back: the provider may have acted on it."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: Failure, refresh_token: Secret | None = None) -> None:
         super().__init__(failure.message)
         self.failure = failure
+        self.refresh_token = refresh_token
+        """A new refresh token in an answer that is of no other use: the old one is spent, so this one is kept."""
 
 
 class Provider(Protocol):

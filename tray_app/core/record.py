@@ -18,11 +18,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from tray_app.core.failure import ENDS_SIGN_IN, Failure, FailureKind
+from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.tokens import TokenSet
 
-TURNED_AWAY: Final = frozenset({401, 403, 404})
-"""How a server turns a refresh away without a word of OAuth. It ends no sign-in: proxies and portals do so, too."""
+NO_ANSWER_TO_THE_TOKEN: Final = frozenset({407, 408, 429})
+"""Statuses below 500 that say nothing about the refresh token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Record:
     retry_at: datetime | None = None
     """When to try again after a failure."""
     turned_away: int = 0
-    """How often in a row the provider answered 401, 403 or 404 and nothing else."""
+    """How often in a row the provider answered the refresh token with anything but tokens, 429, 5xx or a redirect."""
     turned_away_since: datetime | None = None
     last_refresh_at: datetime | None = None
     spread: float = 0.0
@@ -61,8 +61,8 @@ def refreshed(record: Record, tokens: TokenSet, at: datetime, spread: float) -> 
 
 def failed(record: Record, failure: Failure, retry_at: datetime | None) -> Record:
     """An attempt has failed. Only a refusal takes the tokens away (I1); everything else keeps them (I2)."""
-    ended = failure.kind in ENDS_SIGN_IN
-    away = failure.kind is FailureKind.UNREACHABLE and failure.status in TURNED_AWAY
+    ended = failure.ends_sign_in
+    away = turns_away(failure)
     return replace(
         record,
         tokens=None if ended else record.tokens,
@@ -74,6 +74,23 @@ def failed(record: Record, failure: Failure, retry_at: datetime | None) -> Recor
         unsaved=record.unsaved and not ended,
         revision=record.revision + 1,
     )
+
+
+def refresh_token_replaced(record: Record, tokens: TokenSet) -> Record:
+    """An answer of no other use has brought a new refresh token, which the old access token is now kept with."""
+    return replace(record, tokens=tokens, revision=record.revision + 1)
+
+
+def turns_away(failure: Failure) -> bool:
+    """Whether the server has answered the refresh token, and given no tokens for it.
+
+    It ends no sign-in: proxies and portals do so, too. An outage (5xx), a redirect and a server that asks to wait
+    say nothing about the token.
+    """
+    status = failure.status
+    if failure.kind is FailureKind.THROTTLED:
+        return False
+    return status is not None and not 300 <= status < 400 and status < 500 and status not in NO_ANSWER_TO_THE_TOKEN
 
 
 def attempts_with(record: Record, failure: Failure) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from tray_app.core.failure import ENDS_SIGN_IN, Failure, FailureKind
+from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.message import from_json, to_json
 from tray_app.core.record import Record, dated_back
 from tray_app.core.tokens import TELLABLE_YEARS, TokenSet
@@ -33,6 +33,7 @@ def facts_of(record: Record) -> dict[str, Any]:
             "not_before": _text(failure.not_before),
             "status": failure.status,
             "offline": failure.offline,
+            "keeps_tokens": failure.keeps_tokens,
         },
     }
 
@@ -46,9 +47,7 @@ def record_with(mine: Record, tokens: TokenSet | None, facts: dict[str, Any], dr
     What cannot be read as a fact is as if it had not been written.
     """
     failure = _failure(facts.get("failure"))
-    if failure is not None and (
-        failure.kind is FailureKind.STORE or (failure.kind in ENDS_SIGN_IN) != (tokens is None)
-    ):
+    if failure is not None and (failure.kind is FailureKind.STORE or failure.ends_sign_in != (tokens is None)):
         failure = None
     if tokens is not None and tokens.is_same_as(mine.tokens) and not _is_news(failure, mine.failure, tokens):
         return mine
@@ -86,7 +85,7 @@ def _is_news(noted: Failure | None, mine: Failure | None, tokens: TokenSet) -> b
 def is_signed_in(facts: dict[str, Any]) -> bool:
     """Whether the facts tell of a sign-in that nobody has ended: a sign-out erases them, a refusal is noted."""
     failure = _failure(facts.get("failure"))
-    return bool(facts.keys() - {"grant"}) and (failure is None or failure.kind not in ENDS_SIGN_IN)
+    return bool(facts.keys() - {"grant"}) and (failure is None or not failure.ends_sign_in)
 
 
 def is_overtaken(mine: Record, facts: dict[str, Any]) -> bool:
@@ -139,4 +138,5 @@ def _failure(value: object) -> Failure | None:
         _moment(value.get("not_before")),
         int(_number(value.get("status"))) or None,
         value.get("offline") is True,
+        value.get("keeps_tokens") is True,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from tray_app.core.account import RefreshPolicy, RetryPolicy
-from tray_app.core.failure import ENDS_SIGN_IN, Failure, FailureKind
+from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.record import Record
 from tray_app.core.tokens import CLOCK_TOLERANCE, TokenSet
 
@@ -18,6 +18,9 @@ MISCONFIGURED_ATTEMPTS = 3
 MISCONFIGURED_PAUSE = timedelta(hours=1)
 """After three refusals of the configuration it is asked again once an hour: people mend things on the other side."""
 
+
+REFUSED_PAUSE = timedelta(hours=1)
+"""How often a refresh token that the provider does not take now is tried: it may take it later."""
 
 OFFLINE_PAUSE = timedelta(seconds=20)
 """What is due is refreshed within 30 s of a network that is there again, wherever nothing signals it (section 5)."""
@@ -47,8 +50,10 @@ def retry_due(failure: Failure, attempts: int, policy: RetryPolicy, draw: float)
     Exponential backoff with full jitter, from `policy.first` to `policy.limit`. A provider that asked to be left
     alone is not called before that. Where there is no network nothing is sent, so it is looked for every 20 s.
     """
-    if failure.kind in ENDS_SIGN_IN:
+    if failure.ends_sign_in:
         return None
+    if failure.keeps_tokens:
+        return failure.at + REFUSED_PAUSE
     if failure.kind is FailureKind.MISCONFIGURED and attempts >= MISCONFIGURED_ATTEMPTS:
         return failure.at + MISCONFIGURED_PAUSE
     ceiling = min(policy.limit, policy.first * float(2 ** min(attempts, 32)))

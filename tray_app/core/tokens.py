@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 ASSUMED_LIFETIME = timedelta(hours=1)
@@ -72,6 +72,8 @@ class TokenAnswer:
     scopes: tuple[str, ...] | None = None
     subject: str | None = None
     sign_in_lifetime: timedelta | None = None
+    lifetime_source: str | None = field(default=None, compare=False)
+    """What told the life: a member of the answer, or the token itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ class TokenSet:
     """Who gave them, where the configuration does not say: found by a resource's metadata (RFC 9728)."""
     client_id: str | None = None
     """Whom they were given to, where the configuration does not say: a registered client (RFC 7591)."""
+    revocation_endpoint: str | None = None
+    """Where the configuration said that they are revoked when they came; None: it named no such place."""
 
     @property
     def expires_at(self) -> datetime:
@@ -135,6 +139,7 @@ def merged(old: TokenSet | None, new: TokenAnswer, *, requested_scopes: tuple[st
         bound_to=bound_to,
         issuer=old.issuer if old else None,
         client_id=old.client_id if old else None,
+        revocation_endpoint=old.revocation_endpoint if old else None,
     )
 
 

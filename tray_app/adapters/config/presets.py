@@ -1,4 +1,4 @@
-"""What `provider = "..."` stands for: read from `oauth/presets.toml`, where each preset names its source."""
+"""What `provider = "..."` stands for: read from `presets.toml`, where each preset names its source."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Preset:
     scopes: tuple[str, ...] = ()
     redirect_uri: str | None = None
     authorization_parameters: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    refresh_parameters: tuple[str, ...] = ()
     auth_method: AuthMethod | None = None
     quirks: Quirks = STANDARD
 
@@ -91,9 +92,11 @@ def _preset(name: str, facts: dict[str, Any], tenant: str) -> Preset:
         scopes=tuple(facts.get("scopes", ())),
         redirect_uri=facts.get("redirect_uri"),
         authorization_parameters=facts.get("authorization_parameters", NOTHING),
+        refresh_parameters=tuple(facts.get("refresh_parameters", ())),
         auth_method=cast("AuthMethod | None", facts.get("token_endpoint_auth_method")),
         quirks=Quirks(
             refused_codes=frozenset(facts.get("refused_codes", ())),
+            bearer_types=frozenset(facts.get("bearer_types", ())),
             configuration_codes=frozenset(facts.get("configuration_codes", ())),
             assumed_lifetime=timedelta(hours=hours) if hours else None,
             id_token_issuer=url("id_token_issuer"),

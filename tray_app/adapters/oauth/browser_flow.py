@@ -17,9 +17,10 @@ from tray_app.adapters.oauth.pasted_answer import pasted_answer
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.adapters.oauth.registrar import UNKNOWN
 from tray_app.adapters.oauth.web_client import import_oauthlib
+from tray_app.base.log import LOG
 from tray_app.core.account import Account
 from tray_app.core.errors import LamplighterError, Misconfigured, Unavailable
-from tray_app.core.failure import CONFIGURATION, plain
+from tray_app.core.failure import CONFIGURATION, Failure, plain
 from tray_app.core.message import joined, msg
 from tray_app.core.phrasing import span
 from tray_app.core.ports import ProviderError, SignInPrompt
@@ -64,6 +65,9 @@ class SignIn:
         listener = await _listening(account, provider, state, must_listen=must_listen)
         try:
             client = await provider.client_for(account, listener.redirect_uri)
+            if (uri := client.redirect_uri_for(listener.redirect_uri)) != listener.redirect_uri:
+                await listener.close(b"")
+                listener = await Listener.open(uri, state)
             prepared = cls(client=client, provider=provider, listener=listener, state=state, patience=patience)
             await prepared._invite()
         except BaseException:
@@ -160,9 +164,29 @@ class SignIn:
 
         parameters = self._parameters()
         if self._client.endpoints.pushed_authorization is not None:
-            request_uri = await self._pushed(parameters)  # which may make another client of us
-            parameters = [("client_id", self._client.id), ("request_uri", request_uri)]
+            try:
+                request_uri = await self._pushed(parameters)  # which may make another client of us
+            except ProviderError as error:
+                if not self._can_do_without_pushing(error.failure):
+                    raise
+                LOG.warning("%s: %s; asked without pushing (RFC 9126)", self._account.name, error.failure.message)
+                parameters = self._parameters()
+            else:
+                parameters = [("client_id", self._client.id), ("request_uri", request_uri)]
         self.prompt = SignInPrompt(add_params_to_uri(self._client.endpoints.authorization, parameters))
+
+    def _can_do_without_pushing(self, failure: Failure) -> bool:
+        """Whether the server offers pushed requests, does not take this one, and does not demand it.
+
+        A client without a secret may be refused with any word; what is said of a client with one is told.
+        """
+        if self._client.endpoints.requires_pushed_authorization or failure.status is None:
+            return False
+        if failure.status >= 500 or failure.code == "unauthorized_client":
+            return True
+        if failure.status == 401 and self._client.secret is None:
+            return True
+        return failure.status in {401, 403, 404, 405} and failure.code is None
 
     async def _pushed(self, parameters: list[tuple[str, str]]) -> str:
         try:
@@ -201,7 +225,7 @@ async def _check_configuration(account: Account, provider: OAuthProvider) -> Non
     if reason is not None:
         what = joined(": ", (account.name, joined(" ", ("redirect_uri", reason))))
         raise Misconfigured(what, SEE_CONFIGURATION)
-    if account.quirks.needs_client_secret and await provider.client_secret(account) is None:
+    if account.quirks.needs_client_secret and not await provider.has_client_secret(account):
         what = msg("{name}: this provider demands the client secret of your app", name=account.name)
         raise Misconfigured(what, msg("Store it: lamplighter secret set {name}", name=account.name))
 

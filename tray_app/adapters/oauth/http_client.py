@@ -211,8 +211,8 @@ def proxy_for(host: str) -> str | None:
     if not proxy or proxy_bypass(host):
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
-    if not proxy.lower().startswith(("http://", "https://")):
-        raise ValueError(msg("its proxy is neither http nor https"))
+    if not proxy.lower().startswith(("http://", "https://", "socks5://", "socks5h://")):
+        raise ValueError(msg("its proxy is neither http, https nor socks5"))
     return proxy
 
 

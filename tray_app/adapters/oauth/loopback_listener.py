@@ -57,7 +57,7 @@ class Listener:
         self._path = unquote(parts.path) or "/"
         self._clean = f"{parts.path.rstrip('/')}/done"  # where the code is not in the address bar any more
         self._state = state
-        self._server = HttpServer(self._answer, LIMITS)
+        self._server = HttpServer(self._answer, LIMITS, own_user_only=True)
         loop = asyncio.get_running_loop()
         self._callback: asyncio.Future[Callback] = loop.create_future()
         self._fetch_seconds: float | None = None

@@ -27,6 +27,7 @@ def to_text(tokens: TokenSet) -> str:
             "bound_to": tokens.bound_to,
             "issuer": tokens.issuer,
             "client_id": tokens.client_id,
+            "revocation_endpoint": tokens.revocation_endpoint,
         }
     )
 
@@ -50,6 +51,7 @@ def from_text(text: str) -> TokenSet:
             bound_to=_string(found["bound_to"]),
             issuer=_string_or_none(found.get("issuer")),  # what was written before these were there has none
             client_id=_string_or_none(found.get("client_id")),
+            revocation_endpoint=_string_or_none(found.get("revocation_endpoint")),
         )
     except (TypeError, KeyError, OverflowError, RecursionError, json.JSONDecodeError):
         raise ValueError("this is no token set") from None  # json quotes the whole text in its error

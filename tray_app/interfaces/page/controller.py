@@ -74,8 +74,16 @@ class PageController:
             "history": _recent(entries, (self._applet.world.clock.now() - SHOWN).isoformat()),
         }
 
-    async def sign_in(self, name: str) -> None:
-        """Starts the account's sign-in."""
+    async def sign_in(self, name: str, *, confirmed: bool) -> None:
+        """Starts the account's sign-in. Raises `Unconfirmed` before the first one of an account added here."""
+        from tray_app.interfaces.page.server import Unconfirmed
+
+        confirmations = self._applet.confirmations
+        hosts = await asyncio.to_thread(confirmations.hosts, name)
+        if hosts is not None and not confirmed:
+            raise Unconfirmed(hosts)
+        if hosts is not None:
+            await asyncio.to_thread(confirmations.confirm, name)
         await self._engine.sign_in(name, self._applet.browser)
 
     async def refresh(self, name: str) -> None:
@@ -96,7 +104,9 @@ class PageController:
         """Adds the account to the configuration; returns once it is applied."""
         from tray_app.interfaces import add_account as adding
 
-        await adding.add(self._engine, self._applet.world.places.config_file, wanted)
+        await adding.add(
+            self._engine, self._applet.world.places.config_file, wanted, hold=self._applet.confirmations.wait
+        )
 
     async def demo(self) -> None:
         """Starts the demo as a program of its own."""
