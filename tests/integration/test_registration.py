@@ -358,7 +358,7 @@ async def test_the_metadata_of_another_resource_is_refused(place: Place) -> None
 async def test_a_resource_that_names_nobody_to_trust_is_refused(place: Place, trusted: list[Any]) -> None:
     place.trusted = trusted
 
-    assert "names no authorization server" in await place.failure(mcp(place))
+    assert "authorization server" in await place.failure(mcp(place))
 
 
 async def test_where_nothing_is_at_the_well_known_place_the_resource_s_own_hint_is_followed(place: Place) -> None:

@@ -262,7 +262,7 @@ def test_each_preset_says_where_it_was_read_and_holds_only_what_is_read_of_it():
     known |= {f"{name}_endpoint" for name in ("authorization", "token", "revocation", "device_authorization")}
     known |= {"token_endpoint_auth_method", "refused_codes", "configuration_codes", "assumed_lifetime_hours"}
     known |= {"id_token_issuer", "needs_client_secret", "title", "registration"}
-    known |= {"bearer_types", "refresh_parameters"}
+    known |= {"bearer_types", "refresh_parameters", "token_hosts"}
     for name, facts in tomllib.loads(FILE.read_text()).items():
         assert facts.keys() <= known, name
         assert all(source.startswith("https://") for source in facts["source"]), name

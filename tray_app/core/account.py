@@ -96,6 +96,8 @@ class Quirks:
     """How long an access token lives whose answer states no life."""
     id_token_issuer: str | None = None
     """The `iss` of its id_tokens, with `{tid}` for the claim of that name."""
+    token_hosts: frozenset[str] = frozenset()
+    """Hosts that its token endpoint may be on, although its authorization endpoint is elsewhere."""
     needs_client_secret: bool = False
     """A sign-in through the browser cannot do without one."""
 

@@ -6,7 +6,8 @@ LamplighterError                exit code
 │       └── NoNewDate           3   another program's sign-in has brought nothing new
 ├── Unavailable                 4   for now: the provider cannot be reached or throttles
 ├── Misconfigured               5
-│   └── UnknownAccount          5
+│   ├── UnknownAccount          5
+│   └── UnconfirmedTokenHost    5
 ├── StoreUnavailable            6
 └── NoApplet                    7
 
@@ -75,6 +76,16 @@ class UnknownAccount(Misconfigured):
     """No account of this name is configured."""
 
     name = "unknown_account"
+
+
+class UnconfirmedTokenHost(Misconfigured):
+    """The sign-in at one host would be handed to another one, and the person has not said that this is right."""
+
+    def __init__(self, what: str, remedy: str, issuer: str, hosts: tuple[str, str]) -> None:
+        super().__init__(what, remedy)
+        self.issuer = issuer
+        self.hosts = hosts
+        """Of the authorization and of the token endpoint."""
 
 
 class StoreUnavailable(LamplighterError):

@@ -28,7 +28,7 @@ _KEYS = (
     "issuer", "client_id", "scopes", "resource", "provider", "tenant", "command", "directory",
     "authorization_endpoint", "token_endpoint", "revocation_endpoint", "device_authorization_endpoint",
     "redirect_uri", "token_request", "token_endpoint_auth_method", "authorization_parameters", "exchange_parameters",
-    "refresh_before", "refresh_every", "refresh_parameters", "refused_codes", "on_refresh", "hosts",
+    "refresh_before", "refresh_every", "refresh_parameters", "refused_codes", "allow_token_host", "on_refresh", "hosts",
 )  # fmt: skip
 _WATCHED = ("provider", "command", "directory")
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "revocation_endpoint", "device_authorization_endpoint")
@@ -72,6 +72,7 @@ def account_of(name: str, accounts: Table, others: Mapping[str, str]) -> Account
             usual.quirks, refused_codes=usual.quirks.refused_codes | frozenset(table.texts("refused_codes"))
         ),
         policy=policy,
+        allow_token_host=_token_host(table),
         on_refresh=table.texts("on_refresh"),
         hosts=table.texts("hosts"),
     )
@@ -172,6 +173,14 @@ def _authorization_parameters(table: Table, usual: Preset) -> Mapping[str, str]:
 
 def _check_scope(scope: str) -> str | None:
     return None if re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", scope) else "one scope an entry, without spaces or quotes"
+
+
+def _token_host(table: Table) -> str | None:
+    host = table.text("allow_token_host")
+    if host is not None and not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]+", host):
+        remedy = 'Write the name alone: allow_token_host = "tokens.example.com"'
+        raise table.wrong("allow_token_host", "is no host", remedy)
+    return host and host.lower()
 
 
 def _one_of(*choices: str) -> Callable[[str], str | None]:

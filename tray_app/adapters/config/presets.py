@@ -100,6 +100,7 @@ def _preset(name: str, facts: dict[str, Any], tenant: str) -> Preset:
             configuration_codes=frozenset(facts.get("configuration_codes", ())),
             assumed_lifetime=timedelta(hours=hours) if hours else None,
             id_token_issuer=url("id_token_issuer"),
+            token_hosts=frozenset(facts.get("token_hosts", ())),
             needs_client_secret=bool(facts.get("needs_client_secret")),
         ),
     )

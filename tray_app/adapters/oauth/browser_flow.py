@@ -65,6 +65,7 @@ class SignIn:
         listener = await _listening(account, provider, state, must_listen=must_listen)
         try:
             client = await provider.client_for(account, listener.redirect_uri)
+            provider.check_token_host(client)
             if (uri := client.redirect_uri_for(listener.redirect_uri)) != listener.redirect_uri:
                 await listener.close(b"")
                 listener = await Listener.open(uri, state)
@@ -139,6 +140,9 @@ class SignIn:
         """
         issuer = self._client.endpoints.issuer
         missing = callback.iss is None and callback.is_whole and self._client.endpoints.iss_in_response
+        if callback.iss is not None and issuer is None:  # endpoints by hand: then at least the same origin
+            authorization = self._client.endpoints.authorization
+            missing = urlsplit(callback.iss)[:2] != urlsplit(authorization)[:2]
         if missing or (callback.iss is not None and issuer is not None and callback.iss != issuer):
             raise failed(self._account, msg("the browser's answer is not from the issuer that was asked (iss)"))
 

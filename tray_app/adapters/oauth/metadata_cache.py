@@ -53,7 +53,10 @@ class MetadataCache:
                 what = msg("the configuration names neither an issuer nor endpoints")
                 raise self._failed(FailureKind.MISCONFIGURED, what)
             issuer = resource.issuer
-        return await self._remembered(self._endpoints, issuer, self._discover)
+        configured = account.issuer or account.resource or issuer
+        return await self._remembered(
+            self._endpoints, f"{configured} {issuer}", lambda _: self._discover(issuer, configured)
+        )
 
     async def resource(self, account: Account) -> Resource | None:
         """What the account's resource says of itself (RFC 9728); None where the configuration names none."""
@@ -75,7 +78,7 @@ class MetadataCache:
             known[name] = (now, found)
         return found
 
-    async def _discover(self, issuer: str) -> Endpoints:
+    async def _discover(self, issuer: str, configured: str) -> Endpoints:
         """Every place is asked, since a server may answer at one of them for another issuer than ours, or not at all.
 
         Raises `NoMetadata` where none has any, and asking again will not change that.
@@ -85,7 +88,7 @@ class MetadataCache:
         for url in metadata_urls(issuer):
             try:
                 answer = await self._get(url)
-                found = endpoints_of(answer, issuer)
+                found = endpoints_of(answer, issuer, configured)
             except WrongMetadata as error:
                 reason = joined(" ", (host_of(url), error.args[0]))
                 wrong.append(self._failed(FailureKind.MISCONFIGURED, reason).failure)

@@ -20,6 +20,7 @@ class Look:
     unreachable: str | None = None
     hosts: tuple[str, ...] = ()
     """Where a sign-in leads: the page that is opened, and the server that its answer is handed to."""
+    issuer: str | None = None
 
 
 async def look(account: Account, clock: Clock, provider: OAuthProvider) -> Look:
@@ -39,8 +40,8 @@ async def look(account: Account, clock: Clock, provider: OAuthProvider) -> Look:
         raise ProviderError(Failure(FailureKind.MISCONFIGURED, what, clock.now()))
     hosts = tuple(dict.fromkeys((host_of(endpoints.authorization), host_of(endpoints.token))))
     if account.scopes or account.resource or account.endpoints:
-        return Look(hosts=hosts)
-    return replace(_usual(endpoints), hosts=hosts)
+        return Look(hosts=hosts, issuer=endpoints.issuer)
+    return replace(_usual(endpoints), hosts=hosts, issuer=endpoints.issuer)
 
 
 def _usual(endpoints: Endpoints) -> Look:

@@ -21,10 +21,11 @@ from tray_app.adapters.oauth.http_client import DEADLINE, HttpClient, import_htt
 from tray_app.adapters.oauth.id_token import Given, WrongIdToken, claims_of, verified_subject
 from tray_app.adapters.oauth.metadata_cache import MetadataCache, NoMetadata
 from tray_app.adapters.oauth.registrar import UNKNOWN, ClientStore, InMemoryClients, Registrar
+from tray_app.adapters.oauth.token_hosts import TokenHosts
 from tray_app.adapters.oauth.web_client import import_oauthlib
 from tray_app.core.account import Account, Endpoints
 from tray_app.core.client_secret import KeptSecret, bound_secret, kept_secret
-from tray_app.core.errors import StoreUnavailable
+from tray_app.core.errors import StoreUnavailable, UnconfirmedTokenHost
 from tray_app.core.failure import Failure, FailureKind, error_code, error_text, members
 from tray_app.core.message import msg
 from tray_app.core.ports import Clock, ProviderError
@@ -45,11 +46,13 @@ class OAuthProvider:
         clock: Clock,
         store: ClientStore | None = None,
         *,
+        token_hosts: TokenHosts | None = None,
         deadline: float = DEADLINE,
     ) -> None:
         self._clock = clock
         self.store = store or InMemoryClients()
         """May be replaced by another one."""
+        self.token_hosts = token_hosts or TokenHosts()
         self._secrets: dict[str, Secret | None] = {}
         self._transport = HttpClient(clock, deadline)
         self.directory = MetadataCache(self._transport, clock)
@@ -135,6 +138,33 @@ class OAuthProvider:
         is_theirs = kept is not None and is_same_issuer(kept.issuer, endpoints.issuer or "")
         secret, method = (kept.secret, kept.method) if kept and is_theirs else (None, None)
         return Client(account, endpoints, tokens.client_id, secret, method)
+
+    def check_token_host(self, client: Client) -> None:
+        """Raises `UnconfirmedTokenHost` where the code could be handed to another server than gives it (RFC 9700, 4.4).
+
+        That is so where metadata names endpoints of two origins and no `iss` is promised, unless the preset, the
+        configuration or the person has said that it is right.
+        """
+        account, endpoints = client.account, client.endpoints
+        if account.endpoints is not None or endpoints.iss_in_response or endpoints.issuer is None:
+            return
+        at, to = urlsplit(endpoints.authorization), urlsplit(endpoints.token)
+        if at[:2] == to[:2]:
+            return
+        host = to.hostname or ""
+        if host in {account.allow_token_host, *account.quirks.token_hosts}:
+            return
+        if self.token_hosts.is_allowed(endpoints.issuer, host):
+            return
+        what = msg(
+            "{name}: your sign-in at {one} would be handed to {other}", name=account.name, one=at.hostname, other=host
+        )
+        remedy = msg(
+            "If that is right, write into accounts.{name}: allow_token_host = {host}",
+            name=account.name,
+            host=f'"{host}"',
+        )
+        raise UnconfirmedTokenHost(what, remedy, endpoints.issuer, (at.hostname or "", host))
 
     async def _scopes(self, account: Account, endpoints: Endpoints) -> tuple[str, ...]:
         """What is asked for: as configured; else what the resource knows, and a refresh token where one can be had."""

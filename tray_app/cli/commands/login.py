@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
+from tray_app.base.paths import places
 from tray_app.cli.commands.terminal import ACCOUNT
 from tray_app.cli.sign_in import sign_in
+from tray_app.core.errors import Misconfigured
 from tray_app.core.phrasing import clock_time
 from tray_app.core.ports import Flow, SignInPrompt
 
@@ -51,8 +55,30 @@ def sign_in_at_terminal(account: str, *, no_browser: bool = False, flow: Flow = 
         click.echo(prompt.url)
         return not no_browser
 
-    sign_in(account, flow, show)
+    try:
+        sign_in(account, flow, show)
+    except Misconfigured as error:
+        if not _is_token_host_right(account, error):
+            raise
+        sign_in(account, flow, show)
     _say(f"{account}: signed in")
+
+
+def _is_token_host_right(account: str, error: Misconfigured) -> bool:
+    """Whether the person at this terminal says that the sign-in may be handed to another host; remembered."""
+    if "allow_token_host" not in str(error) or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    from tray_app.adapters.config import parser as config
+    from tray_app.bootstrap import first_look, token_hosts
+
+    found = first_look(config.load(places().config_file).accounts[account])
+    if found.issuer is None or len(found.hosts) < 2:
+        return False
+    one, other = found.hosts
+    if not click.confirm(f"Your sign-in at {one} will be handed to {other}. Is that right?", err=True):
+        return False
+    token_hosts(places()).allow(found.issuer, other)
+    return True
 
 
 def _show_code(account: str, prompt: SignInPrompt) -> None:

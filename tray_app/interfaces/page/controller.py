@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from tray_app._version import __version__
 from tray_app.base.translation import translated
+from tray_app.bootstrap import token_hosts
 from tray_app.core.claude_code import PROVIDER as CLAUDE_CODE
-from tray_app.core.errors import LamplighterError
+from tray_app.core.errors import LamplighterError, UnconfirmedTokenHost
 from tray_app.core.message import msg
 from tray_app.core.phrasing import watched_words
 from tray_app.core.status import AccountStatus
@@ -84,7 +85,14 @@ class PageController:
             raise Unconfirmed(hosts)
         if hosts is not None:
             await asyncio.to_thread(confirmations.confirm, name)
-        await self._engine.sign_in(name, self._applet.browser)
+        try:
+            await self._engine.sign_in(name, self._applet.browser)
+        except UnconfirmedTokenHost as unconfirmed:
+            if not confirmed:
+                raise Unconfirmed(list(unconfirmed.hosts)) from unconfirmed
+            allowed = token_hosts(self._applet.world.places)
+            await asyncio.to_thread(allowed.allow, unconfirmed.issuer, unconfirmed.hosts[1])
+            await self._engine.sign_in(name, self._applet.browser)
 
     async def refresh(self, name: str) -> None:
         """Refreshes now."""
