@@ -26,7 +26,7 @@ class LamplighterError(Exception):
 
     exit_code: ClassVar[int] = 1
     name: ClassVar[str] = "failed"
-    """What the agent calls it (contract, section 8)."""
+    """What the agent calls it (.github/CONTRACT.md, section 8)."""
 
     def __init__(self, what: str, remedy: str = "") -> None:
         self.sentence = joined(". ", (what, remedy))

@@ -21,7 +21,7 @@ from tray_app.core.message import joined, msg
 
 
 class FailureKind(StrEnum):
-    """The classes of the contract, section 5; the value is `last_error.kind`."""
+    """The classes of failure in .github/CONTRACT.md, section 5; the value is `last_error.kind`."""
 
     UNREACHABLE = "unreachable"
     THROTTLED = "throttled"

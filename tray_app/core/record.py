@@ -110,7 +110,7 @@ def hurried(record: Record, at: datetime) -> Record:
 def set_back(record: Record, by: timedelta) -> Record:
     """The clock has gone back by so much: all that was dated by it is dated anew, and nothing becomes younger by it.
 
-    Tokens keep the age that they have, and so does a provider's wish to be left alone (contract, section 5).
+    Tokens keep the age that they have, and so does a provider's wish to be left alone (.github/CONTRACT.md, section 5).
     """
     tokens, failure = record.tokens, record.failure
     return replace(

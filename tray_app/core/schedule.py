@@ -10,10 +10,10 @@ from tray_app.core.record import Record
 from tray_app.core.tokens import CLOCK_TOLERANCE, TokenSet
 
 SHORTEST_PLANNED_LIFE = timedelta(seconds=3)
-"""A shorter life is planned as this, so that a lying provider makes no storm (contract, section 5)."""
+"""A shorter life is planned as this, so that a lying provider makes no storm (.github/CONTRACT.md, section 5)."""
 
 ENDING_WITHIN = timedelta(days=3)
-"""How long before its end a sign-in is `ending` (contract, section 4)."""
+"""How long before its end a sign-in is `ending` (.github/CONTRACT.md, section 4)."""
 MISCONFIGURED_ATTEMPTS = 3
 MISCONFIGURED_PAUSE = timedelta(hours=1)
 """After three refusals of the configuration it is asked again once an hour: people mend things on the other side."""

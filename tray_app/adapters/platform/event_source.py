@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 SETTLED: Final = 0.3
 """Seconds without a change after which a network counts as settled: coming up is a dozen changes."""
 LONGEST: Final = 1.0
-"""Seconds after the first change when it is told all the same: what is due has two of them (contract, section 5)."""
+"""Seconds after the first change when it is reported anyway; .github/CONTRACT.md, section 5, allows two in all."""
 
 
 class Source(Protocol):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _CONSENT = {"authorization_parameters": {"prompt": "consent"}}
 
 TAKEN_UP_SECONDS = 5.0
-"""How long a running applet may take to know the account; the contract gives it three (section 3)."""
+"""How long a running applet may take to know the account; .github/CONTRACT.md gives it three (section 3)."""
 
 
 @click.group("accounts")

@@ -54,7 +54,7 @@ _ENTRY: Final = struct.Struct(">16sII")
 
 
 def look_of(view: TrayView) -> str:
-    """The look's name, a key of `COLOUR`: a sign-in that is open goes before any health (contract, section 4)."""
+    """The look's name, a key of `COLOUR`: an open sign-in outranks any health (.github/CONTRACT.md, section 4)."""
     if view.signing_in:
         return SIGNING_IN
     return STARTING if view.starting else view.health
