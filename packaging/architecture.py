@@ -23,6 +23,7 @@ OMITTED = {"base", "core"}
 
 
 def main() -> int:
+    """Draws, or checks. Returns the exit code."""
     text = PAGE.read_text(encoding="utf-8")
     drawn = with_drawing(text, drawing(edges(ROOT / "tray_app")))
     if "--check" in sys.argv[1:]:
@@ -60,8 +61,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
     """The dotted names that a file imports when it runs."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            for other in node.orelse:
-                yield from imported(other)
+            yield from imported(ast.Module(node.orelse, []))
         elif isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):

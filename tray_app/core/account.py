@@ -63,7 +63,7 @@ class Endpoints:
     registration: str | None = None
     """Where clients register themselves (RFC 7591)."""
     offered: Offered | None = None
-    """What the server's metadata says that it knows; None where it has none."""
+    """What the server's metadata lists as supported; None where there is no metadata."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Offered:
     auth_methods: tuple[str, ...] = ()
     id_token_algorithms: tuple[str, ...] = ()
     publishes_keys: bool = False
-    """It names a place with the keys that it signs with."""
+    """The metadata has a `jwks_uri`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Quirks:
     configuration_codes: frozenset[str] = frozenset()
     """What it calls `invalid_client` and its like."""
     assumed_lifetime: timedelta | None = None
-    """How long an access token lives whose answer states no life."""
+    """Lifetime of an access token whose response states none."""
     id_token_issuer: str | None = None
     """The `iss` of its id_tokens, with `{tid}` for the claim of that name."""
     needs_client_secret: bool = False
@@ -123,7 +123,7 @@ class Account:
     command: str | None = None
     directory: str | None = None
     bound_to: str = field(init=False, repr=False, compare=False)
-    """What the tokens of this account belong to: a change of it must not send them elsewhere."""
+    """What this account's tokens are bound to: after a change they are not sent anywhere."""
 
     def __post_init__(self) -> None:
         token_endpoint = self.endpoints.token if self.endpoints else None

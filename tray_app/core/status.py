@@ -1,4 +1,4 @@
-"""What `status` tells of an account: the JSON of .github/CONTRACT.md, section 8, as values."""
+"""An account's status: the JSON of .github/CONTRACT.md, section 8, as values."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class AccountStatus:
 
 
 def status_of(account: Account, record: Record, now: datetime, configured_at: datetime) -> AccountStatus:
-    """The account's status at `now`. Tokens that belong elsewhere are told as such and shown no further.
+    """The account's status at `now`. Tokens that are bound elsewhere count as absent.
 
     `configured_at` is when this configuration was taken up.
     """
