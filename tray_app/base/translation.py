@@ -22,7 +22,7 @@ SOURCE: Final = "en"
 
 def translated(text: str) -> str:
     """A message (`core/message.py`) in the desktop's language; an ordinary string unchanged."""
-    return told(text, catalog(language()))
+    return translated_with(text, catalog(language()))
 
 
 def _(template: str, /, **arguments: object) -> str:
@@ -30,11 +30,11 @@ def _(template: str, /, **arguments: object) -> str:
     return translated(msg(template, **arguments))
 
 
-def store_error(text: str, translate: Callable[[str], str] | None) -> str:
+def translated_with(text: str, translate: Callable[[str], str] | None) -> str:
     """The text with its template and its arguments' templates translated."""
     if translate is None or not isinstance(text, Message):
         return str(text)
-    arguments = {name: told(value, translate) for name, value in text.arguments.items()}
+    arguments = {name: translated_with(value, translate) for name, value in text.arguments.items()}
     return filled(translate(text.template), arguments)
 
 
@@ -83,7 +83,7 @@ def _file(name: str) -> Path:
 
 
 def _platforms() -> str:
-    """The language of the menus on Windows and macOS; unverified on a real machine. Linux sets environment variables."""
+    """The language of the menus on Windows and macOS; unverified on real machines. Linux uses the environment."""
     found = ""
     if sys.platform == "win32":
         import ctypes

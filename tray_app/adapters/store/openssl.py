@@ -21,7 +21,7 @@ BLOCK: Final = 16
 
 def import_secretstorage() -> None:
     """Imports it with our cipher. Where that is impossible it does nothing: a later import uses `cryptography`."""
-    algorithms, modes = SimpleNamespace(AES=bytes), SimpleNamespace(CBC=bytes)  # AES(key) is just the key, CBC(iv) the iv
+    algorithms, modes = SimpleNamespace(AES=bytes), SimpleNamespace(CBC=bytes)  # each is just its argument
     parts = {
         "cryptography.hazmat.backends": SimpleNamespace(default_backend=lambda: None),
         "cryptography.hazmat.primitives.ciphers": SimpleNamespace(Cipher=_cipher, algorithms=algorithms, modes=modes),
