@@ -158,7 +158,7 @@ def test_an_english_desktop_reads_no_catalog_and_imports_no_gettext():
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
-def test_every_sentence_is_told_with_all_its_places(languages, name):
+def test_every_sentence_is_translated_with_all_its_places(languages, name):
     catalog: Catalog = languages.updated(language.CATALOGS / name / "LC_MESSAGES" / "lamplighter.po")
 
     lacking = [message.id for message in catalog if message.id and not message.string]
