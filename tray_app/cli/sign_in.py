@@ -82,7 +82,7 @@ def _by_applet(applet: AgentClient, account: str, flow: Flow, show: Show) -> Non
 
     try:
         asked = applet.ask("POST", applet.account(account, "login"), {"browser": False, "flow": flow})
-        if show(_invitation(asked)):
+        if show(_prompt_from(asked)):
             _read_line(paste)
         _await(account, events)
     except KeyboardInterrupt:
@@ -92,7 +92,7 @@ def _by_applet(applet: AgentClient, account: str, flow: Flow, show: Show) -> Non
         raise wrong[0] if wrong else error from None
 
 
-def _invitation(asked: dict[str, Any]) -> SignInPrompt:
+def _prompt_from(asked: dict[str, Any]) -> SignInPrompt:
     expires_at = asked.get("expires_at")
     return SignInPrompt(
         asked["authorization_url"] or "",
