@@ -1,4 +1,4 @@
-"""The contract's table of failures (section 5), row by row: what each answer is, and what comes of it."""
+"""The table of failures in .github/CONTRACT.md (section 5), row by row: what each answer is, and what comes of it."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def person_s_umask() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The folders and files of one Lamplighter (contract, section 2)."""
+    """The folders and files of one Lamplighter (.github/CONTRACT.md, section 2)."""
 
     config_file: Path
     state: Path

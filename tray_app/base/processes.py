@@ -1,4 +1,4 @@
-"""Where a person's own programs are. A start from the desktop has not the PATH of their shell."""
+"""Finds a person's own programs. A process started from the desktop does not have their shell's PATH."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _TERMINALS = (
     ("wezterm", "start", "--"),
     ("xterm", "-e"),
 )
-"""Terminals of Linux desktops, each with the word after which it takes a program and its arguments as they are."""
+"""Terminals of Linux desktops, each with the option after which it takes a program and its arguments unquoted."""
 
 
 def find_program(name: str) -> str | None:
-    """The program's absolute path: as named, on the PATH, or where installers put it; None where it is nowhere."""
+    """The program's absolute path: as named, on the PATH, or where installers put it; None if not found."""
     if os.sep in name or name.startswith("~"):
         return shutil.which(str(Path(name).expanduser()))
     return shutil.which(name) or next((found for folder in _usual_places() if (found := _in(folder, name))), None)
@@ -71,14 +71,14 @@ def start_detached(argv: Sequence[str], environment: Mapping[str, str]) -> subpr
 
 
 def start_and_forget(argv: Sequence[str], environment: Mapping[str, str] = MappingProxyType({})) -> None:
-    """The same, and reaped when it ends: a thread sleeps in waitpid and wakes once. Raises OSError."""
+    """The same, and reaps the program when it ends: a thread blocks in waitpid. Raises OSError."""
     program = start_detached(argv, environment)
     threading.Thread(target=program.wait, name="program", daemon=True).start()
 
 
 def terminal_for(argv: Sequence[str]) -> list[str] | None:
     """The argument list that runs the program in a window of its own; None where no terminal was found."""
-    system = platform.system()  # mypy would take what is not for its own platform for dead code
+    system = platform.system()  # with sys.platform, mypy would see dead code here
     if system == "Windows":
         return [os.environ.get("COMSPEC", "cmd.exe"), "/c", "start", "", *argv]
     if system == "Darwin":

@@ -1,4 +1,4 @@
-"""Where the agent listens. Next to nothing is imported: `lamplighter token` reads this before anything else."""
+"""Where the agent listens. Imports almost nothing: `lamplighter token` reads this before anything else."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ def socket_in(runtime: str) -> str:
 
 
 def socket_path() -> str | None:
-    """Where `places().socket` is; None where that takes more than a look at the environment."""
+    """Where `places().socket` is; None where the environment alone does not say."""
     named, home = os.environ.get(SOCKET_VARIABLE), os.environ.get(HOME_VARIABLE)
     variable, below = _RUNTIME.get(sys.platform, ("", ""))
     folder = os.environ.get(variable)

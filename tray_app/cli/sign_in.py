@@ -1,4 +1,4 @@
-"""A sign-in that is asked for at a terminal: by the running applet, or by an engine of this process.
+"""Sign-in from a terminal: by the running applet, or by an engine in this process.
 
 Whoever sits elsewhere pastes the answer here. It is read beside all else: the browser's own answer may come first.
 """
@@ -39,7 +39,7 @@ def sign_in(account: str, flow: Flow, show: Show) -> None:
 
 async def _here(engine: Engine, account: str, flow: Flow, show: Show) -> None:
     prompt = await engine.sign_in(account, None, flow)
-    signing_in = engine.sign_ins.under_way(account)  # asked for first: the browser may be quick
+    signing_in = engine.sign_ins.under_way(account)  # first: the browser may be quick
     if await asyncio.to_thread(show, prompt):
         loop, pasted = asyncio.get_running_loop(), asyncio.Event()
         lines: list[str] = []
@@ -66,7 +66,7 @@ async def _watched(engine: Engine, account: str) -> None:
 
 def _by_applet(applet: AgentClient, account: str, flow: Flow, show: Show) -> None:
     events = applet.events()
-    next(events)  # from here on nothing is missed
+    next(events)  # subscribed: no event is missed from here on
     wrong: list[LamplighterError] = []
 
     def paste(line: str) -> None:
@@ -77,11 +77,11 @@ def _by_applet(applet: AgentClient, account: str, flow: Flow, show: Show) -> Non
             applet.ask("POST", applet.account(account, "answer"), {"answer": line.strip()})
         except LamplighterError as error:
             wrong.append(error)
-            _cancel(applet, account)  # which ends the waiting below
+            _cancel(applet, account)  # which ends the wait below
 
     try:
         asked = applet.ask("POST", applet.account(account, "login"), {"browser": False, "flow": flow})
-        if show(_invitation(asked)):
+        if show(_prompt_from(asked)):
             _read_line(paste)
         _await(account, events)
     except KeyboardInterrupt:
@@ -91,7 +91,7 @@ def _by_applet(applet: AgentClient, account: str, flow: Flow, show: Show) -> Non
         raise wrong[0] if wrong else error from None
 
 
-def _invitation(asked: dict[str, Any]) -> SignInPrompt:
+def _prompt_from(asked: dict[str, Any]) -> SignInPrompt:
     expires_at = asked.get("expires_at")
     return SignInPrompt(
         asked["authorization_url"] or "",

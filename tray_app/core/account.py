@@ -67,7 +67,7 @@ class Endpoints:
     registration: str | None = None
     """Where clients register themselves (RFC 7591)."""
     offered: Offered | None = None
-    """What the server's metadata says that it knows; None where it has none."""
+    """What the server's metadata lists as supported; None where there is no metadata."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Offered:
     auth_methods: tuple[str, ...] = ()
     id_token_algorithms: tuple[str, ...] = ()
     publishes_keys: bool = False
-    """It names a place with the keys that it signs with."""
+    """The metadata has a `jwks_uri`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Quirks:
     configuration_codes: frozenset[str] = frozenset()
     """What it calls `invalid_client` and its like."""
     assumed_lifetime: timedelta | None = None
-    """How long an access token lives whose answer states no life."""
+    """Lifetime of an access token whose response states none."""
     id_token_issuer: str | None = None
     """The `iss` of its id_tokens, with `{tid}` for the claim of that name."""
     token_hosts: frozenset[str] = frozenset()

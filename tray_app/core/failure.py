@@ -1,4 +1,4 @@
-"""What an answer of an authorization server means: one pure function, so that nothing else may forget a token.
+"""What a response of an authorization server means: one pure function, so that nothing else decides to drop a token.
 
 Two rules. `invalid_grant` in a JSON object is looked for before status and content type, since providers send it with
 400, 401, 403 and even 200, and as text/plain. And only such an object is final: a proxy's page, a captive portal and
@@ -22,7 +22,7 @@ from tray_app.core.message import joined, msg
 
 
 class FailureKind(StrEnum):
-    """The classes of the contract, section 5; the value is `last_error.kind`."""
+    """The classes of failure in .github/CONTRACT.md, section 5; the value is `last_error.kind`."""
 
     UNREACHABLE = "unreachable"
     THROTTLED = "throttled"
@@ -49,7 +49,7 @@ class Failure:
     not_before: datetime | None = None
     """The provider asked not to be called again before this (RFC 9110, 10.2.3)."""
     status: int | None = None
-    """What the provider itself answered, over HTTP; None where no answer of it came."""
+    """The HTTP status of the provider's own response; None where none came."""
     offline: bool = False
     """There was no DNS or no route: nothing was sent, so it costs nobody anything to try again soon."""
     keeps_tokens: bool = False
@@ -72,7 +72,7 @@ class Answer:
 
 
 GATEWAY_STATUSES: Final = frozenset({502, 504})
-"""A gateway got no answer from the server behind it, which may have acted all the same (RFC 9110, 15.6.3, 15.6.5)."""
+"""A gateway got no response from the server behind it, which may still have acted (RFC 9110, 15.6.3, 15.6.5)."""
 FINAL: Final = frozenset({"invalid_grant"})
 INTERACTION: Final = frozenset(
     {"interaction_required", "login_required", "consent_required", "account_selection_required"}
@@ -84,7 +84,7 @@ CONFIGURATION: Final = frozenset(
 )
 SHORTEST_WAIT: Final = timedelta(seconds=1)
 LONGEST_WAIT: Final = timedelta(days=31)
-"""A `Retry-After` beyond a month is a mistake, and would end the sign-in by itself."""
+"""Cap for `Retry-After`: more than a month is a mistake, and the sign-in would end meanwhile."""
 
 _TEXT_LIMIT: Final = 200
 _CODE_KEYS: Final = ("code", "type", "error", "errorType", "error_type", "errorCode", "error_code")
@@ -167,7 +167,7 @@ def _content_type(answer: Answer) -> str:
 
 
 def retry_after(answer: Answer, now: datetime) -> datetime | None:
-    """Until when the server asks to be left alone: seconds or a date (RFC 9110, 10.2.3), else None.
+    """The time in `Retry-After`, given in seconds or as a date (RFC 9110, 10.2.3), else None.
 
     A date is read by the server's own clock where it tells it: ours may be hours away from it.
     """
@@ -186,7 +186,7 @@ def retry_after(answer: Answer, now: datetime) -> datetime | None:
 
 
 def server_time(answer: Answer) -> datetime | None:
-    """The server's clock as it answered: `Date`, and `Age` for what a cache has kept (RFC 9110, 6.6.1; 9111, 5.1)."""
+    """The server's clock when it responded: `Date`, plus `Age` for a cached response (RFC 9110, 6.6.1; 9111, 5.1)."""
     date = _http_date(answer.headers.get("date", ""))
     age = answer.headers.get("age", "0").strip()
     if date is None or not (age.isascii() and age.isdigit() and len(age) < 10):
@@ -198,7 +198,7 @@ def server_time(answer: Answer) -> datetime | None:
 
 
 def gave_up(failure: Failure, before: Failure | None) -> bool:
-    """Whether a gateway has lost what may have been the provider's answer. One that does so again is out of order."""
+    """Whether a gateway may have lost the provider's response. If it happens again, the gateway is broken."""
     if failure.kind is not FailureKind.UNREACHABLE or failure.status not in GATEWAY_STATUSES:
         return False
     return before is None or before.status != failure.status

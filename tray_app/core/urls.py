@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from tray_app.core.message import msg
 
-_NOT_URL = re.compile(r"[^\x21-\x7e]|\\")  # urlsplit drops line breaks unseen, browsers read "\" as "/"
+_NOT_URL = re.compile(r"[^\x21-\x7e]|\\")  # urlsplit silently drops line breaks, browsers read "\" as "/"
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]*:[0-9a-f:.]*")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _LISTENER_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -26,7 +26,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_endpoint_url(url: str) -> str | None:
-    """Why the URL cannot be an endpoint or issuer, to be read after it; None where it can.
+    """Why the URL cannot be an endpoint or issuer, as the end of a sentence that begins with it; None where it can.
 
     An endpoint is https, or http on a loopback address, without user, password or fragment (RFC 6749, 3.1 and 3.2).
     The parsed host decides: `http://localhost@evil.example` and `http://127.0.0.1.evil.example` only begin like ours.

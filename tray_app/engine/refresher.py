@@ -31,7 +31,7 @@ from tray_app.engine.error_mapping import error_of, no_token
 from tray_app.engine.get_token import at_hand, token_of
 
 SPREAD = timedelta(seconds=1)
-"""Retries after an outage are spread over this time: half of what the contract allows (section 5)."""
+"""Retries after an outage are spread over this time: half of what .github/CONTRACT.md allows (section 5)."""
 
 FORGIVEN = timedelta(minutes=1)
 """Providers that rotate and forgive a lost answer do so for about as long (the usual grace period: 30 to 60 s)."""
@@ -95,7 +95,7 @@ class Refresher:
 
     @property
     def is_turned_away(self) -> bool:
-        """Whether the person should be offered a sign-in although it is still retried (contract, section 5)."""
+        """Whether to offer a sign-in although refreshing is still retried (.github/CONTRACT.md, section 5)."""
         return is_turned_away(self.record, self._clock.now())
 
     @property

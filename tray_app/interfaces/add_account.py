@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 KEYS: Final = ("provider", "tenant", "issuer", "resource", "client_id")
 TAKEN_UP_SECONDS: Final = 5.0
-"""How long the running engine may take to know the account; the contract gives it three (section 3)."""
+"""How long the running engine may take to know the account; .github/CONTRACT.md gives it three (section 3)."""
 
 
 def offer(configuration: Configuration) -> dict[str, Any]:

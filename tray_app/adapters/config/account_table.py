@@ -1,4 +1,4 @@
-"""One `[accounts.NAME]`, read into values; what its preset says is filled in."""
+"""Parses one `[accounts.NAME]`, with defaults from its preset."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "revocation_endpoint",
 
 
 def account_of(name: str, accounts: Table, others: Mapping[str, str]) -> Account:
-    """The account of that name. `others` are the names read before, by their small letters. Raises `Misconfigured`."""
+    """The account of that name. `others` maps the lower-cased names read so far. Raises `Misconfigured`."""
     if not _NAME.fullmatch(name):
         raise accounts.wrong(name, "is not a name for an account", "Use letters, digits, '.', '_' and '-', 64 at most")
     if (twin := others.get(name.lower())) is not None:
@@ -117,7 +117,7 @@ def _address(table: Table, key: str) -> str | None:
 
 
 def _client_id(table: Table, where: _Where) -> str | None:
-    """Its client id; without one a client is registered, which only metadata says how to do (RFC 7591)."""
+    """Its client id; without one a client is registered (RFC 7591), which needs the server's metadata."""
     client_id = table.text("client_id")
     if client_id is None and (where.endpoints is not None or "provider" in table.values):
         raise table.lacking("client_id", 'Write the client id that your provider gave you: client_id = "..."')

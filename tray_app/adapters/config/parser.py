@@ -1,4 +1,4 @@
-"""`config.toml`: the words a person writes, read into values; each mistake named with file, line, account and key."""
+"""`config.toml`: parses it into values; each error names file, line, account and key."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _RETRY = ("first", "limit")
 
 
 def load(path: Path) -> Configuration:
-    """The configuration in the file; no file is no error: there are no accounts yet. Raises `Misconfigured`."""
+    """The configuration in the file; without a file, one without accounts. Raises `Misconfigured`."""
     try:
         if not path.exists():
             return Configuration()

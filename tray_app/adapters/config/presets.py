@@ -25,7 +25,7 @@ class Preset:
     registration: str = ""
     """Where a person registers a client there."""
     tenant: str = ""
-    """The directory that is asked; empty where the provider has none."""
+    """The tenant in the provider's URLs; empty where it has none."""
     issuer: str | None = None
     endpoints: Endpoints | None = None
     scopes: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ def offered() -> list[Preset]:
 
 
 def preset(table: Table) -> Preset:
-    """The preset that the account's table names, or one that says nothing. Raises `Misconfigured`."""
+    """The preset that the account's table names, or an empty one. Raises `Misconfigured`."""
     name = table.text("provider")
     if name is None:
         if "tenant" in table.values:

@@ -1,4 +1,4 @@
-"""What a person has copied, for Paste Answer. It is read after their click, and goes nowhere but to the sign-in."""
+"""Reads the clipboard for Paste Answer: only after a click, and only for the sign-in."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _told_by(argv: list[str]) -> str | None:
 
 
 def _x_selection() -> str | None:
-    """The CLIPBOARD selection as its owner hands it over (ICCCM, 2.4)."""
+    """The CLIPBOARD selection, as received from its owner (ICCCM, 2.4)."""
     if not os.environ.get("DISPLAY"):
         return None
     try:

@@ -23,18 +23,18 @@ MANAGER: Final = "org.freedesktop.login1.Manager"
 NETWORK: Final = "org.freedesktop.NetworkManager"
 NETWORK_PATH: Final = "/org/freedesktop/NetworkManager"
 CONNECTED: Final = 60
-"""NM_STATE_CONNECTED_SITE; what is above is the whole internet. Below, a connection is at best on its way."""
+"""NM_STATE_CONNECTED_SITE; higher means full internet access, lower at best a connection in progress."""
 
 SECONDS: Final = 5.0
-"""For one answer of the bus."""
+"""Seconds for one reply on the bus."""
 BEFORE_SLEEP: Final = 4.0
-"""logind waits for five, unless it was told otherwise (InhibitDelayMaxSec)."""
+"""Seconds; logind's default limit is five (InhibitDelayMaxSec)."""
 WITHOUT_NETWORK_MANAGER: Final = 1.0
-"""Seconds after the resume when the network is taken to be there, where nobody can say."""
+"""Seconds after a resume when the network is assumed to be up, if nothing reports it."""
 
 
 class Logind:
-    """Tells "suspend" before sleep and shutdown, "resume" after it, and "network" once NetworkManager is connected."""
+    """Reports "suspend" before sleep and shutdown, "resume" after it, "network" once NetworkManager is connected."""
 
     def __init__(self, address: str | None = None) -> None:
         self._address = address
@@ -63,7 +63,7 @@ class Logind:
         await self._delay_sleep()
 
     async def close(self) -> None:
-        """Leaves the bus; sleep is not delayed any more."""
+        """Leaves the bus and stops delaying sleep."""
         self._let_sleep()
         for task in self._tasks:
             task.cancel()
@@ -99,7 +99,7 @@ class Logind:
         state = await self._network_state()
         if state is None:
             await asyncio.sleep(WITHOUT_NETWORK_MANAGER)
-        if self._waking and (state is None or state >= CONNECTED):  # else NetworkManager tells when it is
+        if self._waking and (state is None or state >= CONNECTED):  # else NetworkManager signals it later
             self._waking = False
             await self._happened("network")
 
@@ -128,7 +128,7 @@ class Logind:
     async def _call(
         self, name: str, path: str, interface: str, member: str, signature: str, *body: str
     ) -> Message | None:
-        """The answer; None where nobody of the name is there, or it refuses."""
+        """The reply; None where the name has no owner, or the call fails."""
         if self._bus is None:
             return None
         question = Message(name, path, interface, member, signature=signature, body=list(body))

@@ -23,7 +23,7 @@ LARGEST: Final = 1_000_000
 
 
 class History:
-    """The file, and what was last written of each account. What cannot be written is logged once."""
+    """The file, and the last entry of each account. A failed write is logged once."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
@@ -32,7 +32,7 @@ class History:
         self._troubled = False
 
     def begin(self) -> None:
-        """Compacts the file, learns from it what was written of each account, and notes the start."""
+        """Compacts the file, reads each account's last entry, and records the start."""
         entries = self.entries()
         for entry in entries:
             self._learn(entry)
@@ -40,11 +40,11 @@ class History:
         self._append({"at": self._now(), "kind": "start"})
 
     def end(self) -> None:
-        """Notes the end."""
+        """Records the end."""
         self._append({"at": self._now(), "kind": "stop"})
 
     def happened(self, event: Event) -> None:
-        """Notes what the event brings that is new."""
+        """Records what is new in the event."""
         match event:
             case HealthChanged(account=name):
                 before, status = self._written.get(name), event.status.as_json()
@@ -90,7 +90,7 @@ class History:
 
     def _compact(self, entries: list[Entry]) -> None:
         text = "".join(map(to_line, entries))
-        while len(text) > LARGEST // 2:  # or the next lines would compact it again
+        while len(text) > LARGEST // 2:  # else the next lines would trigger compaction again
             entries = entries[len(entries) // 4 + 1 :]
             text = "".join(map(to_line, entries))
         try:
@@ -127,6 +127,6 @@ class History:
 
 
 def _with_the_failure_written(before: dict[str, Any] | None, status: dict[str, Any]) -> dict[str, Any]:
-    """The status, with the failure that was written last: the next one is compared with that."""
+    """The status with the failure that was recorded last, for comparison with the next one."""
     error, written = status["last_error"], (before or {}).get("last_error")
     return status | {"last_error": error if error is None or is_news(written, error) else written}

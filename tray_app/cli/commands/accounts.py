@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _CONSENT = {"authorization_parameters": {"prompt": "consent"}}
 
 TAKEN_UP_SECONDS = 5.0
-"""How long a running applet may take to know the account; the contract gives it three (section 3)."""
+"""How long a running applet may take to know the account; .github/CONTRACT.md gives it three (section 3)."""
 
 
 @click.group("accounts")
@@ -92,7 +92,7 @@ def _draft(name: str, values: dict[str, Any]) -> Draft:
 
 
 def _wait_for_applet(name: str) -> None:
-    """Until a running applet has taken the account up: whoever signs in next may be a script."""
+    """Waits until a running applet knows the account: the next command may be a script's login."""
     from tray_app.interfaces.agent.client import AgentClient
 
     applet, moment = AgentClient(places().socket), threading.Event()
@@ -103,7 +103,7 @@ def _wait_for_applet(name: str) -> None:
 
 
 def _offer_sign_in(name: str) -> None:
-    """Asks on a terminal alone."""
+    """Asks on a terminal only."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         _say(f"sign in: lamplighter login {name}")
     elif click.confirm(f"Sign in to {name} now?", default=True, err=True):

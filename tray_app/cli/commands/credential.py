@@ -1,4 +1,4 @@
-"""`lamplighter credential`: tokens in the words of git, kubectl and mail programs."""
+"""`lamplighter credential`: tokens in the formats of git, kubectl and mail programs."""
 
 from __future__ import annotations
 

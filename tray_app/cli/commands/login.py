@@ -27,7 +27,7 @@ def login(account: str, *, no_browser: bool, paste: bool, device: bool) -> None:
 
 
 def sign_in_at_terminal(account: str, *, no_browser: bool = False, flow: Flow = "browser") -> None:
-    """Signs in, and says so. Without a usable browser the person is shown another way. Raises `LamplighterError`."""
+    """Signs in, and prints that. Without a usable browser it shows another way. Raises `LamplighterError`."""
     from tray_app.adapters.platform.browser import SystemBrowser
     from tray_app.cli.client import watched_accounts
 

@@ -1,4 +1,4 @@
-"""What commands share: a word to the person on stderr, and the names of accounts where one is to be written."""
+"""What commands share: messages on stderr, and completion of account names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tray_app.base.paths import places
 
 
 def say(words: str) -> None:
-    """Tells the person; stdout is for results alone."""
+    """Prints to stderr; stdout is for results only."""
     click.echo(f"lamplighter: {words}", err=True)
 
 
@@ -19,7 +19,7 @@ def account_names(_context: click.Context, _parameter: click.Parameter, incomple
     from tray_app.core.errors import LamplighterError
 
     here, names = places(), list[str]()
-    with suppress(LamplighterError):  # a completion has nobody to tell what is wrong
+    with suppress(LamplighterError):  # completion has no place to show an error
         if here.named_socket is not None:
             from tray_app.interfaces.agent.client import AgentClient
 

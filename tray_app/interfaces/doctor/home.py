@@ -31,7 +31,7 @@ def configuration(found: Configuration, broken: Misconfigured | None, path: Path
 
 
 async def folders(here: Places) -> Finding:
-    """Whether what must be written can be."""
+    """Whether the folders are writable."""
     for folder in (here.config_file.parent, here.state, here.log_file.parent, here.runtime):
         nearest = next((one for one in (folder, *folder.parents) if one.exists()), folder)
         if hasattr(os, "getuid") and nearest == folder and nearest.stat().st_uid != os.getuid():
@@ -45,7 +45,7 @@ async def folders(here: Places) -> Finding:
 
 
 async def keyring(found: Configuration, here: Places) -> Finding:
-    """Whether the keyring keeps what it is given: a real write, read and delete."""
+    """Whether the keyring works: a real write, read and delete."""
     if found.store == "memory":
         says = msg('the configuration says store = "memory": tokens live in the applet alone')
         return skipped("keyring", says)

@@ -1,4 +1,4 @@
-"""Whether the person wants to be left alone: the screen is locked, or they said "do not disturb".
+"""Whether to hold notifications back: the screen is locked, or "do not disturb" is on.
 
 A daemon in that mode would let an urgent notification through, and one that is shown on a locked screen is seen by
 whoever passes by. Asked on Linux alone, where a desktop can say so; Windows and macOS hold them back themselves.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dbus_fast.aio import MessageBus
 
 PATIENCE: Final = 2.0
-"""Seconds that each of them may take to answer; who does not, says nothing."""
+"""Seconds for each reply; no reply counts as unknown."""
 LOCKED: Final = "the screen is locked"
 SILENCE: Final = "do not disturb is on"
 
@@ -43,11 +43,11 @@ _NEWS: Final = {
     ),
     "system": (f"member='PropertiesChanged',path_namespace='/{_LOGIND.replace('.', '/')}/session'",),
 }
-"""The signals with which they tell that something is different now, GNOME's setting aside."""
+"""The signals that report a change, except for GNOME's setting."""
 
 
 class DoNotDisturb:
-    """What this desktop says of it. Holds its connections only while the person is left alone."""
+    """The desktop's state. Keeps its connections only while notifications are held back."""
 
     def __init__(self) -> None:
         self._session: MessageBus | None = None
@@ -55,7 +55,7 @@ class DoNotDisturb:
         self._changed: Callable[[], None] = lambda: None
 
     async def because(self, changed: Callable[[], None]) -> str | None:
-        """Why the person should be left alone now; None where they need not be, or nobody can tell.
+        """Why notifications are held back now; None where they are not, or it is unknown.
 
         While there is a reason, `changed` is called as soon as the desktop says that something is different.
         """
@@ -67,7 +67,7 @@ class DoNotDisturb:
         return reason
 
     def close(self) -> None:
-        """Asks and listens no more."""
+        """Disconnects."""
         for bus in (self._session, self._system):
             if bus is not None:
                 bus.disconnect()
@@ -132,7 +132,7 @@ class DoNotDisturb:
 
 
 async def _asked(bus: MessageBus | None, to: str, path: str, interface: str, member: str, *texts: str) -> list[Any]:
-    """What the answer holds; empty where there is none. Starts nobody who is not there."""
+    """The reply's values; empty where there is none. Does not start absent services."""
     if bus is None:
         return []
     from dbus_fast import Message, MessageFlag
@@ -149,7 +149,7 @@ async def _asked(bus: MessageBus | None, to: str, path: str, interface: str, mem
 
 @contextlib.asynccontextmanager
 async def _whatever_it_answers() -> AsyncIterator[None]:
-    """Who cannot be asked has not asked for quiet."""
+    """Unknown means not quiet."""
     try:
         async with asyncio.timeout(PATIENCE):
             yield

@@ -32,9 +32,9 @@ from tray_app.interfaces.tray.dbus_menu import MENU_PATH, DBusMenu
 
 ITEM_PATH: Final = "/StatusNotifierItem"
 PANEL_SECONDS: Final = 10.0
-"""A panel that has not answered by then is treated as none; a bus, too."""
+"""Seconds; a panel or bus that has not replied by then counts as absent."""
 BUS_PAUSE_SECONDS = 30.0
-"""Between two looks whether a bus that has gone is back. Nobody tells of it; while there is one, nothing wakes up."""
+"""Seconds between attempts to reconnect to a lost bus, whose return is not signalled."""
 
 Pixmaps = Annotated[list[list[Any]], DBusSignature("a(iiay)")]
 ToolTip = Annotated[list[Any], DBusSignature("(sa(iiay)ss)")]
@@ -64,7 +64,7 @@ class Icon(_base.Icon):  # type: ignore[misc]  # pystray ships no types
 
     def _show(self) -> None:
         """Returns once a panel has the icon, or there is none for now."""
-        self._visible = True  # before the panel asks
+        self._visible = True  # before the panel reads it
         if self._loop is None:
             return
         registered = asyncio.run_coroutine_threadsafe(self._register(), self._loop)
@@ -170,7 +170,7 @@ class Icon(_base.Icon):  # type: ignore[misc]  # pystray ships no types
         return f"org.kde.StatusNotifierItem-{os.getpid()}-1"
 
     async def _register(self) -> None:
-        """Gives the icon to the panel. Only with pixels to show: waybar complains of icons without."""
+        """Registers the icon with the panel, only once it has pixels: waybar logs an error for icons without."""
         if self._bus is None or not self._bus.connected:
             return
         call = Message(
@@ -207,7 +207,7 @@ class _Item(ServiceInterface):
 
     @dbus_method(name="SecondaryActivate")
     def secondary_activate(self, _x: DBusInt32, _y: DBusInt32) -> None:
-        """A middle click means nothing."""
+        """A middle click does nothing."""
 
     @dbus_method(name="ContextMenu")
     def context_menu(self, _x: DBusInt32, _y: DBusInt32) -> None:
@@ -215,7 +215,7 @@ class _Item(ServiceInterface):
 
     @dbus_method(name="Scroll")
     def scroll(self, _delta: DBusInt32, _orientation: DBusStr) -> None:
-        """A turn of the wheel means nothing."""
+        """Scrolling does nothing."""
 
     @dbus_property(PropertyAccess.READ, name="Category")
     def category(self) -> DBusStr:
@@ -253,7 +253,7 @@ class _Item(ServiceInterface):
     def menu(self) -> DBusObjectPath:
         return MENU_PATH
 
-    # Empty, but asked for: lxqt-panel logs an error for each that is missing.
+    # Empty, but lxqt-panel logs an error for each one that is missing.
 
     @dbus_property(PropertyAccess.READ, name="IconName")
     def icon_name(self) -> DBusStr:
