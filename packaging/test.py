@@ -1,9 +1,10 @@
 """`python3 packaging/test.py [ARGUMENTS]`: all tests, with all that they need set up first.
 
-ARGUMENTS are pytest's, for example `-k tray` or `tests/unit`, and four of our own. `--lint` first checks style, types
+ARGUMENTS are pytest's, for example `-k tray` or `tests/unit`, and five of our own. `--lint` first checks style, types
 and unused code, as .ci/run does. `--no-system` installs no Debian packages: tests that need a missing one are skipped.
 `--packages` builds the packages, installs, starts and removes them: tests/packaging, and nothing else. `--wine` does
 the same with the Windows installer under Wine, and runs the unit and contract tests in a Windows Python there.
+`--faults` puts deliberate faults into copies of the tree and shows which unit or contract test finds each.
 """
 
 from __future__ import annotations  # as in setup_machine.py
@@ -44,7 +45,7 @@ LINT = (
 
 def main() -> NoReturn:
     """Sets up, and becomes pytest."""
-    own = {"--lint", "--no-system", "--packages", "--wine"} & set(sys.argv[1:])
+    own = {"--lint", "--no-system", "--packages", "--wine", "--faults"} & set(sys.argv[1:])
     if not os.access(ROOT, os.W_OK):
         sys.exit(f"The tests need a checkout that can be written to; {ROOT} cannot.")
     npm = machines_npm()
@@ -74,6 +75,8 @@ def main() -> NoReturn:
     elif "--packages" in own:
         arguments = ["--timeout=1200", "tests/packaging", *arguments]
     os.chdir(ROOT)
+    if "--faults" in own:
+        setup_machine.become([python, "-m", "tests.faults", *arguments], variables)
     setup_machine.become([python, "-m", "pytest", "-q", *arguments], variables)
 
 
