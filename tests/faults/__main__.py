@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 PARTS = ("tray_app", "tests", "packaging", "assets", ".github", "pyproject.toml", "README.md", "LICENSE")
 LEFT_OUT = ("unit/test_architecture.py", "contract/test_notifier.py", "contract/test_tray.py")
 """What holds the imports, and what needs a desktop: none of it is about these faults."""
+ALL = ("tests/unit", "tests/contract")
 LIMIT = 60.0
 """Seconds in which a fault is to be found."""
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
@@ -45,9 +46,8 @@ def copy_to(folder: Path) -> None:
             shutil.copy2(source, folder / part)
 
 
-def run_tests(folder: Path, first: tuple[str, ...], limit: float) -> tuple[str | None, float]:
+def run_tests(folder: Path, limit: float, *tests: str) -> tuple[str | None, float]:
     """The first test that failed in this tree, or None, and after how many seconds."""
-    tests = [*(f"tests/{name}" for name in first), "tests/unit", "tests/contract"]
     options = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
     left_out = [f"--ignore=tests/{name}" for name in LEFT_OUT]
     began = time.monotonic()
@@ -75,17 +75,16 @@ def try_out(fault: Fault | None) -> bool:
         folder = Path(name)
         copy_to(folder)
         if fault is None:
-            caught, seconds = run_tests(folder, (), 5 * LIMIT)
-            print(
-                f"{'FAILS' if caught else 'ok':8} {seconds:5.1f} s  without a fault: {caught or 'all pass'}", flush=True
-            )
+            caught, seconds = run_tests(folder, 5 * LIMIT, *ALL)
+            say("FAILS" if caught else "ok", seconds, f"without a fault: {caught or 'all pass'}")
             return caught is None
         module = folder / "tray_app" / fault.file
         module.write_text(broken(module.read_text(), fault))
-        caught, seconds = run_tests(folder, (fault.tests,), LIMIT)
-        print(
-            f"{'caught' if caught else 'MISSED':8} {seconds:5.1f} s  {fault.name}: {caught or 'by nothing'}", flush=True
-        )
+        caught, seconds = run_tests(folder, LIMIT, f"tests/{fault.tests}")
+        if caught is None:  # pytest puts overlapping arguments into its own order: so this is a run of its own
+            caught, more = run_tests(folder, LIMIT - seconds, *ALL)
+            seconds += more
+        say("caught" if caught else "MISSED", seconds, f"{fault.name}: {caught or 'by nothing'}")
         return caught is not None
 
 
