@@ -365,7 +365,7 @@ async def test_a_connection_that_waits_for_its_answer_asks_whether_the_other_sid
 async def test_a_connection_of_another_network_is_given_up_at_once(
     server: AuthorizationServer, provider: OAuthProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The looks of a real one need a second network; `test_way.py` has one, where it may make it."""
+    """The looks of a real one need a second network; `test_connection_watch.py` has one, where it may make it."""
     asked, gone = asyncio.Event(), asyncio.Event()
 
     async def never(_: Request) -> Response:

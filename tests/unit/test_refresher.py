@@ -14,7 +14,7 @@ from tests.builders import NOW, failure, tokens
 from tests.fakes.one_account import Environment, FailingStore
 from tray_app.adapters.oauth.http_client import AnswerLost
 from tray_app.core.account import RetryPolicy
-from tray_app.core.errors import SignInNeeded, StoreUnavailable
+from tray_app.core.errors import SignInNeeded, StoreUnavailable, Unavailable
 from tray_app.core.failure import FailureKind
 from tray_app.core.health import Health
 from tray_app.core.ports import ProviderError
@@ -626,3 +626,61 @@ async def test_a_refusal_that_asks_for_the_person_keeps_the_tokens(world):
     assert refresher.health is Health.SIGN_IN_NEEDED
     assert world.held() == "R0"
     assert refresher.due() == world.clock.time + timedelta(hours=1)
+
+
+async def test_two_processes_that_want_the_same_account_refresh_it_once(world):
+    refresher, other = await world.signed_in(), world.of_another_process()
+    await other.load()
+    world.clock.pass_by(minutes=55)
+    await asyncio.gather(refresher.attend(), other.attend())
+
+    assert world.provider.seen == ["R0"]
+    assert {one.record.tokens.refresh_token.reveal() for one in (refresher, other)} == {"R1"}
+
+
+async def test_while_one_process_asks_the_provider_no_other_one_does(world):
+    refresher, other = await world.signed_in(), world.of_another_process()
+    await other.load()
+    world.clock.pass_by(minutes=55)
+    world.provider.go_on.clear()
+    asking = asyncio.create_task(refresher.attend())
+    while not world.provider.seen:  # noqa: ASYNC110 - another task sets no event
+        await asyncio.sleep(0)
+    waiting = asyncio.create_task(other.attend())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    asked_meanwhile = list(world.provider.seen)
+    world.provider.go_on.set()
+    await asyncio.gather(asking, waiting)
+
+    assert asked_meanwhile == world.provider.seen == ["R0"]
+
+
+async def test_a_second_caller_joins_the_refresh_under_way(world):
+    refresher = await world.signed_in()
+    await asyncio.gather(refresher.attempt(forced=True), refresher.attempt(forced=True))
+
+    assert world.provider.seen == ["R0"]
+
+
+async def test_a_refused_sign_in_leaves_nothing_in_the_store(world):
+    refresher = await world.signed_in()
+    world.provider.failures = [failure(FailureKind.REFUSED, world.clock.time)]
+    with pytest.raises(SignInNeeded):
+        await refresher.refresh()
+
+    assert world.held() is None
+
+
+async def test_a_provider_that_asked_to_be_left_alone_is_not_asked_for_a_person_either(world):
+    refresher = await world.signed_in()
+    until = world.clock.time + timedelta(minutes=5)
+    world.provider.failures = [failure(FailureKind.THROTTLED, world.clock.time, not_before=until)]
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await refresher.refresh()
+    asked = list(world.provider.seen)
+    world.clock.pass_by(minutes=5)
+    await refresher.refresh()
+
+    assert (asked, world.provider.seen) == (["R0"], ["R0", "R0"])
