@@ -63,22 +63,17 @@ _MARKS = {ord(mark): "a" for mark in "._-"}
 """What a name may hold beside letters and digits; none of it means anything in a URL."""
 
 
-_RUNTIME = {"linux": ("XDG_RUNTIME_DIR", "lamplighter"), "win32": ("LOCALAPPDATA", "Temp/lamplighter")}
-"""A variable, and where the runtime folder is below what it names; the full command asks the platform itself."""
-
-
 def _socket_path() -> str | None:
     """Where `places().socket` is; None where that takes more than a look at the environment."""
+    path: str | None
     named, home = os.environ.get("LAMPLIGHTER_SOCKET"), os.environ.get("LAMPLIGHTER_HOME")
-    variable, below = _RUNTIME.get(sys.platform, ("", ""))
-    runtime = os.environ.get(variable)
     if named or home:
         path = named or f"{home}/run"
-    elif runtime:
-        path = f"{runtime}/{below}"
     else:
-        return None
-    if path.startswith("~"):
+        from tray_app.base.runtime_folder import runtime_folder
+
+        path = runtime_folder()
+    if path is None or path.startswith("~"):
         return None
     if named:
         return path
