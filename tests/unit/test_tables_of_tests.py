@@ -25,7 +25,7 @@ def test_every_attack_names_a_section_and_a_test_that_is_there() -> None:
 
     assert len(rows) > 40
     for attack, section in rows:
-        assert re.search(r"RFC \d{4}, |OpenID Connect Core, ", section), attack
+        assert re.search(r"RFC \d{4}, |OpenID Connect Core, |CVE-\d{4}-", section), attack
 
 
 def test_each_of_the_thirteen_ways_has_a_test_in_which_another_refresher_fails() -> None:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from tray_app.adapters.config.account_table import account_of
 from tray_app.adapters.config.table import Table
+from tray_app.base.paths import refuse_others
 from tray_app.core.account import Account, Configuration, RetryPolicy
 from tray_app.core.errors import Misconfigured
 
@@ -32,6 +33,7 @@ def load(path: Path) -> Configuration:
     try:
         if not path.exists():
             return Configuration()
+        refuse_others(path)
         if not path.is_file():
             raise Misconfigured(f"{path.name}: this is not a file", f"Put the configuration at {path}")
         if path.stat().st_size > _LARGEST_FILE:

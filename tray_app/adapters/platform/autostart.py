@@ -57,7 +57,7 @@ def default_command() -> list[str]:
             if script.is_file():
                 return [str(script)]
     windowless = python.with_name("pythonw.exe")
-    return [str(windowless if windowless.is_file() else python), "-m", "tray_app"]
+    return [str(windowless if windowless.is_file() else python), "-P", "-m", "tray_app"]
 
 
 class XdgAutostart:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -34,6 +35,7 @@ class SystemBrowser:
         if not _is_for_a_browser(url):
             LOG.warning("A page was not opened: its address is not plain http or https.")
             return False
+        url = shell_safe(url)
         if any(launch([part.replace("%s", url) for part in argv]) for argv in _launchers()):
             return True
         if sys.platform == "win32":
@@ -78,6 +80,32 @@ def _is_for_a_browser(url: str) -> bool:
         return parts.scheme in {"http", "https"} and bool(parts.hostname)
     except ValueError:
         return False
+
+
+_OF_A_SHELL = re.compile(r"""[;|&$`()<>\\"'*?\[\]{}!~^#\s]""")
+
+
+def shell_safe(url: str) -> str:
+    """The same address, with what means something to a shell percent-encoded: `$BROWSER` may hand it to one.
+
+    Only the separators of a URL stay (RFC 3986, section 2.2). Behind the `&` of a query a shell would run a word that
+    has no `=`, so each has one.
+    """
+    parts = urlsplit(url)
+    host = "".join(one if one in "[]" else _encoded(one) for one in parts.netloc)
+    safe = f"{parts.scheme}://{host}{_encoded(parts.path)}"
+    if parts.query:
+        pairs = [pair.partition("=") for pair in parts.query.split("&")]
+        several = len(pairs) > 1
+        safe += "?" + "&".join(
+            _encoded(name).replace("/", "%2F") + ("=" if sep or (several and name) else "") + _encoded(value)
+            for name, sep, value in pairs
+        )
+    return f"{safe}#{_encoded(parts.fragment)}" if parts.fragment else safe
+
+
+def _encoded(text: str) -> str:
+    return _OF_A_SHELL.sub(lambda found: f"%{ord(found[0]):02X}", text)
 
 
 def _launchers() -> Iterator[list[str]]:

@@ -66,9 +66,13 @@ def _wl_copy(text: Secret) -> bool:
     program = shutil.which("wl-copy")
     if program is None or not os.environ.get("WAYLAND_DISPLAY"):
         return False
-    # It stores its standard input in a temporary file; TMPDIR moves that into memory.
-    environment = {**os.environ, "TMPDIR": os.environ.get("XDG_RUNTIME_DIR") or "/tmp"}  # noqa: S108 - its own default
-    for hint in (["--sensitive"], []):  # the option is new in wl-clipboard 2.3
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if not Path(runtime).is_absolute():
+        LOG.warning("The clipboard cannot be used: without XDG_RUNTIME_DIR wl-copy would keep the token below /tmp.")
+        return False
+    # It keeps its standard input in a file of its own: in memory where it lets us choose the place.
+    environment = {**os.environ, "TMPDIR": runtime}
+    for hint in (["--sensitive"], []):  # the mark is new in wl-clipboard 2.3
         child = subprocess.Popen(
             [program, "--foreground", "--type", "text/plain", *hint],
             stdin=subprocess.PIPE,

@@ -9,6 +9,7 @@ from typing import Any
 
 from tray_app.base.log import LOG
 from tray_app.base.paths import write_private
+from tray_app.core.errors import Misconfigured
 
 _VERSION = 1
 _LARGEST = 65_536
@@ -42,6 +43,8 @@ class FactsFolder:
             write_private(self._path(account), text)
         except OSError as error:
             self._trouble(f"{self._path(account)} cannot be written: {error.strerror}")
+        except Misconfigured as error:
+            self._trouble(error.what)
         else:
             self._troubled = False
 

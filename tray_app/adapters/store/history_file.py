@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from tray_app.base.log import LOG
 from tray_app.base.paths import private_folder, write_private
+from tray_app.core.errors import Misconfigured
 from tray_app.core.events import Event, HealthChanged, SignInChanged
 from tray_app.core.history import KEPT, Entry, entries_between, from_lines, is_news, to_line
 from tray_app.core.ports import Clock
@@ -98,6 +99,8 @@ class History:
                 write_private(self._path, text)
         except OSError as error:
             self._trouble(f"{self._path} cannot be written: {error.strerror}")
+        except Misconfigured as error:
+            self._trouble(error.what)
 
     def _append(self, entry: Entry) -> None:
         line = to_line(entry).encode()
@@ -113,6 +116,9 @@ class History:
                 os.close(descriptor)
         except OSError as error:
             self._trouble(f"{self._path} cannot be written: {error.strerror}")
+            return
+        except Misconfigured as error:
+            self._trouble(error.what)
             return
         if size > LARGEST:
             self._compact(self.entries())

@@ -18,8 +18,9 @@ def account_names(_context: click.Context, _parameter: click.Parameter, incomple
     """The accounts whose names begin so: those of the applet behind a named socket, else those configured here."""
     from tray_app.core.errors import LamplighterError
 
-    here, names = places(), list[str]()
+    names = list[str]()
     with suppress(LamplighterError):  # completion has no place to show an error
+        here = places()
         if here.named_socket is not None:
             from tray_app.interfaces.agent.client import AgentClient
 

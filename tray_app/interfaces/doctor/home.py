@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from tray_app._version import __version__
-from tray_app.base.paths import Places
+from tray_app.base.paths import Places, refuse_others
 from tray_app.core.account import Configuration
 from tray_app.core.errors import LamplighterError, Misconfigured, StoreUnavailable
 from tray_app.core.message import joined, msg
@@ -31,7 +31,12 @@ def configuration(found: Configuration, broken: Misconfigured | None, path: Path
 
 
 async def folders(here: Places) -> Finding:
-    """Whether the folders are writable."""
+    """Whether the folders are writable, and nobody else's."""
+    try:
+        for path in (*here.folders(), here.config_file):
+            refuse_others(path)
+    except Misconfigured as error:
+        return cannot("folders", error.what, error.remedy)
     for folder in (here.config_file.parent, here.state, here.log_file.parent, here.runtime):
         nearest = next((one for one in (folder, *folder.parents) if one.exists()), folder)
         if hasattr(os, "getuid") and nearest == folder and nearest.stat().st_uid != os.getuid():

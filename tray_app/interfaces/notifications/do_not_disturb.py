@@ -17,6 +17,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from tray_app.adapters.platform.bus_owner import Owners, is_signal
 from tray_app.base.log import LOG
 from tray_app.core.failure import plain
 
@@ -35,15 +36,21 @@ _LOGIND: Final = "org.freedesktop.login1"
 _XFCONF: Final = "org.xfce.Xfconf"
 _SCREEN_SAVERS: Final = ("freedesktop", "gnome", "cinnamon", "mate", "xfce")
 _GNOME: Final = ("gsettings", "get", "org.gnome.desktop.notifications", "show-banners")
+_SESSION_RULES: Final = (
+    *(f"member='ActiveChanged',interface='org.{desktop}.ScreenSaver'" for desktop in _SCREEN_SAVERS),
+    f"member='PropertiesChanged',path='/{_DAEMON.replace('.', '/')}'",
+    "member='PropertyChanged',arg0='xfce4-notifyd'",
+)
 _NEWS: Final = {
-    "session": (
-        "member='ActiveChanged'",
-        f"member='PropertiesChanged',path='/{_DAEMON.replace('.', '/')}'",
-        "member='PropertyChanged',arg0='xfce4-notifyd'",
-    ),
+    "session": _SESSION_RULES,
     "system": (f"member='PropertiesChanged',path_namespace='/{_LOGIND.replace('.', '/')}/session'",),
 }
 """The signals that report a change, except for GNOME's setting."""
+_SENDERS: Final = {
+    "session": (*(f"org.{desktop}.ScreenSaver" for desktop in _SCREEN_SAVERS), _DAEMON, _XFCONF),
+    "system": (_LOGIND,),
+}
+"""The names whose owners send them. Nobody else is believed."""
 
 
 class DoNotDisturb:
@@ -121,14 +128,30 @@ class DoNotDisturb:
         bus = None
         async with _whatever_it_answers():
             bus = await MessageBus(bus_type=BusType[which.upper()]).connect()
-            bus.add_message_handler(self._heard)
+            owners = Owners(bus)
+            bus.add_message_handler(lambda message: self._heard(message, owners))
+            await owners.follow(*_SENDERS[which])
             for rule in _NEWS[which]:
                 await _asked(bus, "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "AddMatch", rule)
         return bus
 
-    def _heard(self, message: Message) -> None:
-        if message.member in {"ActiveChanged", "PropertiesChanged", "PropertyChanged"}:
+    def _heard(self, message: Message, owners: Owners) -> None:
+        if any(owners.own(message, name) and _is_news(message, name) for name in (*_SENDERS["session"], _LOGIND)):
             self._changed()
+
+
+def _is_news(message: Message, name: str) -> bool:
+    """Whether it is the signal with which the owner of the name tells that something is different now."""
+    path = f"/{name.replace('.', '/')}"
+    if name == _LOGIND:
+        session = str(message.path)
+        is_session = session.startswith(f"{path}/session/")
+        return is_session and is_signal(message, session, _PROPERTIES, "PropertiesChanged", "sa{sv}as")
+    if name == _DAEMON:
+        return is_signal(message, path, _PROPERTIES, "PropertiesChanged", "sa{sv}as")
+    if name == _XFCONF:
+        return is_signal(message, path, _XFCONF, "PropertyChanged", "ssv")
+    return is_signal(message, path, name, "ActiveChanged", "b")
 
 
 async def _asked(bus: MessageBus | None, to: str, path: str, interface: str, member: str, *texts: str) -> list[Any]:

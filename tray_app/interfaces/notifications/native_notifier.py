@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tray_app.adapters.platform.bus_owner import owner_change
 from tray_app.base.log import LOG
 from tray_app.core.failure import escaped, plain
 from tray_app.core.ports import Notification
@@ -210,13 +211,12 @@ class NativeNotifier:
 
     def _heard(self, message: Message) -> None:
         """The bus tells of a daemon's end and start; desktop-notifier has asked it to."""
-        if (message.sender, message.member) != ("org.freedesktop.DBus", "NameOwnerChanged"):
-            return
-        if message.body[0] != _DAEMON or message.body[2] == self._daemon:
+        change = owner_change(message)
+        if change is None or change[0] != _DAEMON or change[1] == self._daemon:
             return
         for key, shown in self._shown.items():  # a number of the old daemon means nothing to the next
             self._shown[key] = _Shown(shown.notification, shown.chosen, "")
-        if message.body[2]:
+        if change[1]:
             task = asyncio.get_running_loop().create_task(self._reconnect())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

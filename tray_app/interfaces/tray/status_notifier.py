@@ -25,6 +25,7 @@ from dbus_fast.errors import DBusFastError
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
 from pystray import Menu, _base
 
+from tray_app.adapters.platform.bus_owner import owner_change, owner_rule
 from tray_app.adapters.platform.desktop_session import BUS, WATCHER
 from tray_app.base.log import LOG
 from tray_app.core.ports import MenuEntry
@@ -132,7 +133,7 @@ class Icon(_base.Icon):  # type: ignore[misc]  # pystray ships no types
     async def _connect(self) -> Exception | None:
         """Puts the icon on the session bus. Returns why there is none to put it on."""
         bus = MessageBus(bus_address=self._bus_address, bus_type=BusType.SESSION)
-        rule = f"type='signal',sender='{BUS}',member='NameOwnerChanged',arg0='{WATCHER}'"
+        rule = owner_rule(WATCHER)
         try:
             async with asyncio.timeout(PANEL_SECONDS):
                 await bus.connect()
@@ -190,7 +191,8 @@ class Icon(_base.Icon):  # type: ignore[misc]  # pystray ships no types
             LOG.info("tray: no panel takes icons yet; the lamp appears when one does")
 
     def _heard(self, message: Message) -> None:
-        if message.member == "NameOwnerChanged" and message.body[0] == WATCHER and message.body[2] and self.visible:
+        change = owner_change(message)
+        if change is not None and change[0] == WATCHER and change[1] and self.visible:
             self._registering = asyncio.ensure_future(self._register())
 
 
