@@ -25,6 +25,7 @@ from tests.keyring_session import eventually
 from tray_app.base.clock import WallClock
 from tray_app.base.paths import Places, places, places_in
 from tray_app.base.socket_path import SOCKET_VARIABLE
+from tray_app.core.account import Account, Configuration
 from tray_app.core.errors import LamplighterError, NoApplet, SignInNeeded, Unavailable, UnknownAccount
 from tray_app.core.events import SignInChanged
 from tray_app.core.ports import SignInPrompt
@@ -39,12 +40,16 @@ BOUND = 30.0
 """Seconds; generous: an answer takes less than one of a thousand."""
 
 
+WORK = {"name": "work", "health": "fresh", "hosts": ["git.example.com"], "resource": "https://r"}
+
+
 class Engine:
     """What the agent asks, with two accounts: `work` has tokens, `home` has none. It can be told to keep silent."""
 
     def __init__(self) -> None:
         self.events = Events()
         self.access_token = "canary-token"
+        self.configuration = Configuration({"work": Account("work", hosts=("git.example.com",), resource="https://r")})
         self.speaks = asyncio.Event()
         self.speaks.set()
         self.signed_out: list[str] = []
@@ -152,7 +157,7 @@ def at_once(act: Callable[[int], T], times: int) -> list[T]:
 
 def test_who_asks_is_answered(place: Place) -> None:
     assert place.client.alive()
-    assert place.client.ask("GET", "/v1/status", seconds=BOUND) == place.engine.status_json(running=True)
+    assert place.client.ask("GET", "/v1/status", seconds=BOUND) == {"running": True, "accounts": [WORK]}
     assert place.client.ask("GET", "/v1/accounts/work/token", seconds=BOUND)["access_token"] == "canary-token"
     assert place.client.ask("POST", "/v1/accounts/work/logout", {}, BOUND) == {"unrevoked": None}
     assert place.engine.signed_out == ["work"]
@@ -191,7 +196,7 @@ def test_what_happens_is_told_while_others_ask(place: Place) -> None:
     place.do(place.engine.events.close)
     rest = list(events)
 
-    assert begun == [("open", {}), ("health", {"name": "work", "health": "fresh"})]
+    assert begun == [("open", {}), ("health", WORK)]
     assert told == ("sign-in", {"account": "work", "state": "started", "message": "waiting"})
     assert rest == []
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.hostile_server import json_response
-from tests.integration.lamplighter_process import COMMAND, Finished, Lamplighter, Provider
+from tests.integration.lamplighter_process import COMMAND, Finished, Lamplighter, Provider, eventually
 from tests.servers import mail_server
 from tests.servers.git_server import serve_git
 from tests.servers.mail_server import MailServer
@@ -172,6 +172,55 @@ def test_git_is_told_nothing_for_a_host_that_is_not_the_account_s(desk: Desk) ->
         assert desk.run_unwatched(*ask, "--account", "work", "get", stdin=text).out == ""
     assert "others can read it" in desk.run_unwatched(*ask, "get", stdin=open_air).err
     assert desk.run_unwatched(*ask, "--account", "nobody", "get", stdin=ours).code == 5
+
+
+def credential(desk: Desk, host: str, *words: str, more: str = "") -> Finished:
+    """What git would ask for, and the answer."""
+    question = f"protocol=https\nhost={host}\n{more}\n"
+    return desk.run_unwatched("lamplighter", "credential", "git", *words, "get", stdin=question)
+
+
+def test_git_is_told_nothing_by_an_account_without_hosts(desk: Desk, provider: Provider) -> None:
+    """Neither by name nor by host: what answers everywhere answers whoever wrote a URL into a repository."""
+    desk.lamplighter.configure(provider.account())
+    eventually(lambda: desk.lamplighter.ask("GET", "/v1/status").body["accounts"][0]["hosts"] == [])
+    named, unnamed = credential(desk, "git.example.com", "--account", "work"), credential(desk, "git.example.com")
+
+    assert (named.code, named.out, unnamed.code, unnamed.out) == (0, "", 0, "")
+    assert 'hosts = ["git.example.com"] below [accounts.work]' in named.err
+
+
+def test_the_applet_that_is_asked_says_for_which_hosts_its_accounts_are(
+    desk: Desk, provider: Provider, tmp_path: Path
+) -> None:
+    """Its machine's, as with `ssh -R`: this one's configuration names an account alike, with other hosts or none."""
+    here = tmp_path / "here"
+    here.mkdir(mode=0o700)
+    there = {"LAMPLIGHTER_SOCKET": str(desk.lamplighter.socket), "LAMPLIGHTER_HOME": str(here)}
+    ours = f"protocol=http\nhost={desk.server.host}\n"
+
+    for configuration in (provider.account() + 'hosts = ["evil.example"]\n', provider.account(), "", "broken ="):
+        (here / "config.toml").write_text(configuration)
+        for words in ([], ["--account", "work"]):
+            ask = ("lamplighter", "credential", "git", *words, "get")
+            assert desk.run_unwatched(*ask, stdin=ours, **there).out.endswith(f"{OLD}\n")
+            assert desk.run_unwatched(*ask, stdin="protocol=https\nhost=evil.example\n", **there).out == ""
+
+
+@pytest.mark.parametrize("more", ["username=me\rpassword=x\n", "username=me\r\n", "path=a\0b\n"])
+def test_git_is_told_nothing_where_a_value_holds_what_ends_a_line_elsewhere(desk: Desk, more: str) -> None:
+    done = credential(desk, "git.example.com", more=more)
+
+    assert (done.code, done.out) == (1, "")
+    assert "CR, LF or NUL" in done.err
+
+
+def test_the_agent_tells_hosts_and_resource_and_the_command_does_not(desk: Desk) -> None:
+    [account] = desk.lamplighter.ask("GET", "/v1/status").body["accounts"]
+    [shown] = desk.lamplighter.run("status", "--json").json()["accounts"]
+
+    assert (account.pop("hosts"), account.pop("resource")) == ([desk.server.host], None)
+    assert account == shown
 
 
 def test_an_erased_token_is_refreshed_once_and_only_while_it_is_current(desk: Desk, provider: Provider) -> None:

@@ -130,7 +130,7 @@ def test_a_program_gets_an_object_at_each_change(applet: Running, lamplighter: L
     watching = lamplighter.start("status", "--watch", "--json")
     first = json.loads(watching.line())
 
-    assert first == lamplighter.ask("GET", "/v1/status").body["accounts"][0]
+    assert first == lamplighter.run("status", "--json").json()["accounts"][0]
     lamplighter.ask("POST", "/v1/accounts/work/refresh")
     assert json.loads(watching.line())["last_refresh_at"] is not None
     watching.signal(signal.SIGINT)

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tray_app.core.errors import Misconfigured
+from tray_app.core.errors import LamplighterError, Misconfigured
 from tray_app.interfaces.agent.credential import (
     GitQuestion,
     account_for,
@@ -117,12 +117,32 @@ def test_a_token_is_only_sent_under_cover_or_to_this_computer(url: str, may: boo
         ("git.example.com.evil.example", "git.example.com", False),
         ("example.com", "git.example.com", False),
         ("", "git.example.com", False),
+        ("", "", False),
+        ("git.example.com.", "git.example.com", True),
+        ("git.example.com", "git.example.com.:443", True),
+        ("git.example.com..", "git.example.com", False),
+        ("git.example.com:0443", "git.example.com", False),
+        ("git.example.com:\u0664\u0664\u0663", "git.example.com", False),
+        ("git.example.com@evil.example", "git.example.com", False),
+        ("git.example.com/evil.example", "git.example.com", False),
+        ("evil.example?git.example.com", "git.example.com", False),
+        ("git\u3002example\u3002com", "git.example.com", False),
+        ("xn--bcher-kva.example", "b\u00fccher.example", True),
+        ("BU\u0308CHER.example", "xn--bcher-kva.example", True),
+        ("xn--BCHER-KVA.example:8443", "b\u00fccher.example:8443", True),
+        ("xn--bcher-kva.evil.example", "b\u00fccher.example", False),
+        ("fa\u00df.example", "fass.example", False),
+        ("xn--fa-hia.example", "fa\u00df.example", True),
+        ("xn--\u00fc.example", "xn--\u00fc.example", True),
+        ("[::1]:443", "[::1]", True),
+        ("[::1]", "[::2]", False),
     ],
 )
 def test_a_host_is_the_whole_host_with_its_port(host: str, configured: str, found: bool) -> None:  # noqa: FBT001
     question = GitQuestion(protocol="https", host=host)
 
     assert account_for(question, {"work": [configured]}) == ("work" if found else None)
+    assert account_for(question, {"work": []}) is None
 
 
 def test_of_two_accounts_on_a_host_the_user_in_the_url_decides() -> None:
@@ -131,6 +151,28 @@ def test_of_two_accounts_on_a_host_the_user_in_the_url_decides() -> None:
     assert account_for(asked(), hosts) == "work"
     assert account_for(asked("username=home"), hosts) == "home"
     assert account_for(asked("username=other"), hosts) == "work"
+
+
+@pytest.mark.parametrize("mark", ["\r", "\0"])
+@pytest.mark.parametrize("where", ["begin", "middle", "end"])
+@pytest.mark.parametrize("key", ["username", "host", "path", "wwwauth[]", "unheard-of"])
+def test_a_value_that_could_be_read_as_another_line_is_refused(key: str, where: str, mark: str) -> None:
+    value = {"begin": f"{mark}x", "middle": f"x{mark}password=y", "end": f"x{mark}"}[where]
+
+    with pytest.raises(LamplighterError, match="CR, LF or NUL"):
+        read_git(f"protocol=https\nhost=git.example.com\n{key}={value}\n\n")
+
+
+def test_line_endings_of_windows_are_no_part_of_a_value_but_others_are() -> None:
+    assert read_git("host=a\r\nusername=me\r\n\r\n") == GitQuestion(host="a", username="me")
+    with pytest.raises(LamplighterError, match="CR, LF or NUL"):
+        read_git("host=a\r\nusername=me\r\r\n\r\n")
+
+
+@pytest.mark.parametrize("mark", "\r\n\0")
+def test_an_answer_holds_no_more_lines_than_it_has_values(mark: str) -> None:
+    with pytest.raises(LamplighterError, match="CR, LF or NUL"):
+        git_answer(asked(), f"T0{mark}quit=1", None)
 
 
 # -- kubectl

@@ -7,7 +7,7 @@ import socket
 import httpx
 import pytest
 
-from tray_app.adapters.oauth.http_client import HttpClient, _told_of_a_dead_way
+from tray_app.adapters.oauth.http_client import HttpClient, _keepalive_options
 from tray_app.base.clock import WallClock
 
 
@@ -15,7 +15,7 @@ from tray_app.base.clock import WallClock
 def test_what_this_system_does_not_know_is_left_out_and_ends_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "TCP_KEEPIDLE", 9_999, raising=False)
 
-    options = _told_of_a_dead_way()
+    options = _keepalive_options()
 
     assert 9_999 not in {name for _, name, _ in options}
     assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in options

@@ -62,8 +62,31 @@ def refresh(account: str, rejected_sha256: str | None = None) -> None:
 
 def token(account: str, min_ttl: int, *, wait: bool) -> dict[str, Any]:
     """A valid access token as `token --json` has it, with `min_ttl` seconds left. Raises `LamplighterError`."""
+    return token_of(running_applet(), account, min_ttl, wait=wait)
+
+
+def running_applet() -> AgentClient | None:
+    """The applet that answers at the socket; None where none runs. Raises `LamplighterError`."""
     applet = AgentClient(places().socket)
-    if applet.alive():
+    return applet if applet.alive() else None
+
+
+def hosts(applet: AgentClient | None) -> dict[str, list[str]]:
+    """Each account's `hosts`, from whoever hands out its tokens: this applet, or where there is none the configuration.
+
+    Raises `LamplighterError`.
+    """
+    if applet is not None:
+        accounts = applet.ask("GET", "/v1/status")["accounts"]
+        return {str(account["name"]): [str(host) for host in account.get("hosts", [])] for account in accounts}
+    from tray_app.adapters.config import parser as config
+
+    return {name: list(account.hosts) for name, account in config.load(places().config_file).accounts.items()}
+
+
+def token_of(applet: AgentClient | None, account: str, min_ttl: int, *, wait: bool) -> dict[str, Any]:
+    """As `token`, from this applet and no other; where there is none, from an engine in this process."""
+    if applet is not None:
         return applet.ask("GET", applet.account(account, f"token?min_ttl={min_ttl}&wait={int(wait)}"))
     from tray_app.interfaces.agent.server import token_json
 
@@ -116,8 +139,16 @@ def forget(account: str) -> None:
 
 def status() -> dict[str, Any]:
     """The whole of `status --json`. Raises `LamplighterError`."""
-    applet = AgentClient(places().socket)
-    return applet.ask("GET", "/v1/status") if applet.alive() else here(_status)
+    applet = running_applet()
+    if applet is None:
+        return here(_status)
+    found = applet.ask("GET", "/v1/status")
+    return found | {"accounts": [public(account) for account in found["accounts"]]}
+
+
+def public(account: dict[str, Any]) -> dict[str, Any]:
+    """The agent's object of an account as `status --json` has it (contract, section 8)."""
+    return {name: value for name, value in account.items() if name not in {"hosts", "resource"}}
 
 
 def watch(tell: Callable[[list[dict[str, Any]]], None]) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
+from collections.abc import Mapping, Sequence
 
 import click
 
-from tray_app.adapters.config import parser as config
-from tray_app.base.paths import places
 from tray_app.cli import client as asking
 from tray_app.cli.commands.terminal import ACCOUNT, account_names, say
-from tray_app.core.errors import LamplighterError, UnknownAccount
+from tray_app.core.errors import UnknownAccount
 from tray_app.interfaces.agent import credential as words
 from tray_app.interfaces.agent.credential import GitQuestion
 
@@ -32,14 +32,15 @@ def git(account: str | None, what: str) -> None:
 
     git config --global credential.https://git.example.com.helper '!lamplighter credential git'
     """
-    question = words.read_git(sys.stdin.buffer.read(LONGEST_QUESTION).decode(errors="replace"))
     if what not in {"get", "erase"}:
-        return  # there is nothing to store; and what git may ask in years to come is passed over (gitcredentials(7))
-    name = _account(question, account)
+        return  # there is nothing to store; other actions that git may add are ignored (gitcredentials(7))
+    question = words.read_git(sys.stdin.buffer.read(LONGEST_QUESTION).decode(errors="replace"))
+    applet = asking.running_applet()
+    name = _account(question, account, asking.hosts(applet))
     if name is None:
         return  # git asks its other helpers, and in the end the person
     if what == "get":
-        found = asking.token(name, 0, wait=True)
+        found = asking.token_of(applet, name, 0, wait=True)
         click.echo(words.git_answer(question, found["access_token"], found["expires_at"]))
     elif question.secret:
         asking.refresh(name, rejected_sha256=hashlib.sha256(question.secret.encode()).hexdigest())
@@ -70,34 +71,25 @@ def xoauth2(account: str, user: str | None, *, oauthbearer: bool, host: str | No
     click.echo(words.oauthbearer(token, user, host, port) if oauthbearer else words.xoauth2(token, user or account))
 
 
-def _account(question: GitQuestion, named: str | None) -> str | None:
-    """The account that answers, None where none does.
+def _account(question: GitQuestion, named: str | None, hosts: Mapping[str, Sequence[str]]) -> str | None:
+    """The account that answers; None where none does, with the reason on stderr where the person can do something.
 
-    One named with `--account` answers wherever its helper is asked, which git's own configuration decides; its `hosts`,
-    where there are any, still bound it.
+    `hosts` are those of each account. An account without any answers for no host, also where `--account` names it:
+    a URL in a cloned repository's submodules decides what git asks for.
     """
-    if question.protocol and not question.may_be_answered:
-        say(f"{question.host}: no token is sent over {question.protocol}, where others can read it")
+    if not question.may_be_answered:
+        protocol = question.protocol or "a protocol that is not named"
+        say(f"{question.host or 'no host'}: no token is sent over {protocol}, where others can read it")
         return None
     if named is None:
-        accounts = config.load(places().config_file).accounts.values()
-        return words.account_for(question, {account.name: account.hosts for account in accounts})
-    hosts = _hosts(named)
-    if hosts and not question.is_for(hosts):
-        say(f"{named} answers for {', '.join(hosts)} alone, not for {question.host}")
-        return None
-    return named
-
-
-def _hosts(name: str) -> tuple[str, ...]:
-    """The hosts of a configured account; none where it is the account of an applet elsewhere (`LAMPLIGHTER_SOCKET`)."""
-    here = places()
-    try:
-        accounts = config.load(here.config_file).accounts
-    except LamplighterError:
-        if here.named_socket is None:
-            raise
-        return ()
-    if name not in accounts and here.named_socket is None:
-        raise UnknownAccount(f"no account is called `{name}`", f"The accounts are: {', '.join(accounts) or 'none yet'}")
-    return accounts[name].hosts if name in accounts else ()
+        return words.account_for(question, hosts)
+    if named not in hosts:
+        raise UnknownAccount(f"no account is called `{named}`", f"The accounts are: {', '.join(hosts) or 'none yet'}")
+    if not hosts[named]:
+        line = f"hosts = {json.dumps([question.host])}"
+        say(f"{named} answers for no host. Write {line} below [accounts.{named}] in config.toml, if it shall")
+    elif not question.is_for(hosts[named]):
+        say(f"{named} answers for {', '.join(hosts[named])} alone, not for {question.host}")
+    else:
+        return named
+    return None

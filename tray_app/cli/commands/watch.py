@@ -85,7 +85,7 @@ def _changes(tell: Callable[[dict[str, Any]], None]) -> None:
     with suppress(NoApplet):
         for kind, facts in AgentClient(places().socket).events():
             if kind == "health":
-                tell(facts)
+                tell(asking.public(facts))
 
 
 def _forward(changes: queue.SimpleQueue[dict[str, Any] | LamplighterError | None]) -> None:

@@ -1,4 +1,4 @@
-"""A token in the words of other programs: git, kubectl, mail. Pure: text in, text out.
+"""Tokens in the formats of other programs: git, kubectl, mail. Pure: text in, text out.
 
 git: gitcredentials(7), git-credential(1). Kubernetes: client.authentication.k8s.io. Mail: RFC 7628 (OAUTHBEARER), and
 XOAUTH2, which Google and Microsoft describe.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tray_app.core.errors import Misconfigured
+from tray_app.core.errors import LamplighterError, Misconfigured
 
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 DEFAULT_PORTS = {"https": "443", "http": "80"}
@@ -26,7 +27,7 @@ A = "\x01"
 
 @dataclass(frozen=True, slots=True)
 class GitQuestion:
-    """What git says of the credential that it wants, has used, or turned down."""
+    """What git says about the credential that it needs, has used, or had rejected."""
 
     protocol: str = ""
     host: str = ""
@@ -36,34 +37,40 @@ class GitQuestion:
     """The password, or the credential of an authentication scheme."""
     capabilities: frozenset[str] = frozenset()
     schemes: frozenset[str] = frozenset()
-    """What the server offers, in lower case; empty where git does not tell."""
+    """The authentication schemes that the server offers, in lower case; empty where git does not say."""
 
     @property
     def may_be_answered(self) -> bool:
-        """Whether a token goes there under cover, or does not leave this computer."""
+        """Whether a token sent there is encrypted, or does not leave this computer."""
         name = self.host.rpartition(":")[0] if self.host.rpartition(":")[2].isdigit() else self.host
         return self.protocol == "https" or (self.protocol == "http" and name.lower() in LOOPBACK)
 
     def is_for(self, hosts: Iterable[str]) -> bool:
-        """Whether the host is one of these. One without a port is the protocol's own port alone."""
+        """Whether the host is one of these. Without a port it is the protocol's default port and no other."""
         port = DEFAULT_PORTS.get(self.protocol, "")
-        return _with_port(self.host, port) in {_with_port(host, port) for host in hosts}
+        return bool(self.host) and _normalized(self.host, port) in {_normalized(host, port) for host in hosts}
 
 
 def read_git(text: str) -> GitQuestion:
-    """The question in git's words: a `key=value` a line, up to an empty line. Unknown keys are passed over."""
+    """The question in git's words: a `key=value` a line, up to an empty line. Unknown keys are ignored.
+
+    Lines may all end in CRLF. Raises `LamplighterError` where a value holds CR or NUL (CVE-2024-52006).
+    """
     single: dict[str, str] = {}
     several: dict[str, list[str]] = {}
-    for line in text.split("\n"):
-        if not line.strip("\r"):
+    lines = text.split("\n")
+    if all(line.endswith("\r") for line in lines[:-1]):
+        lines = [line.removesuffix("\r") for line in lines]
+    for line in lines:
+        if not line:
             break
-        key, _, value = line.rstrip("\r").partition("=")
+        key, _, value = _checked(line).partition("=")
         if not key.endswith("[]"):
             single[key] = value
         elif value:
             several.setdefault(key, []).append(value)
         else:
-            several[key] = []  # an empty one takes back what came before
+            several[key] = []  # an empty value clears the list (git-credential(1))
     return GitQuestion(
         protocol=single.get("protocol", ""),
         host=single.get("host", ""),
@@ -75,8 +82,10 @@ def read_git(text: str) -> GitQuestion:
 
 
 def git_answer(question: GitQuestion, token: str, expires_at: str | None) -> str:
-    """The credential. As a bearer token for a git that can, unless the server offers other schemes alone; else as a
-    password, which every git can. Its end is told where git says that it knows more than the oldest words.
+    """The credential: a bearer token where git supports it, unless the server offers only other schemes; else a
+    password, which every git takes. The expiry is added where git announces any capability.
+
+    Raises `LamplighterError` where a value holds CR, LF or NUL.
     """
     if "authtype" in question.capabilities and (not question.schemes or "bearer" in question.schemes):
         lines = ["capability[]=authtype", "authtype=Bearer", f"credential={token}", "ephemeral=1"]
@@ -84,18 +93,38 @@ def git_answer(question: GitQuestion, token: str, expires_at: str | None) -> str
         lines = [f"username={question.username or 'oauth2'}", f"password={token}"]
     if expires_at is not None and question.capabilities:
         lines.append(f"password_expiry_utc={int(datetime.fromisoformat(expires_at).timestamp())}")
-    return "\n".join(lines)
+    return "\n".join(map(_checked, lines))
 
 
 def account_for(question: GitQuestion, hosts: Mapping[str, Sequence[str]]) -> str | None:
-    """The account that has the host: the one that is called like the user in the URL, else the first."""
+    """The account with this host: the one named like the user in the URL, else the first; None where none has it."""
     names = [name for name, its_hosts in hosts.items() if question.is_for(its_hosts)]
     return question.username if question.username in names else next(iter(names), None)
 
 
-def _with_port(host: str, port: str) -> str:
-    host = host.lower()
-    return host if host.rpartition(":")[2].isdigit() or not port else f"{host}:{port}"
+def _checked(line: str) -> str:
+    if any(mark in line for mark in "\r\n\0"):
+        raise LamplighterError("a line of the git credential protocol holds CR, LF or NUL, which no value may hold")
+    return line
+
+
+def _normalized(host: str, port: str) -> tuple[str, str]:
+    """The host in lower case, without the dot of an absolute name, in Unicode; and its port, `port` where it has none.
+
+    Punycode is decoded and nothing is mapped: IDNA 2003 would make two different hosts, `faß.de` and `fass.de`, one.
+    """
+    name, _, its_port = host.rpartition(":")
+    if not (its_port.isascii() and its_port.isdigit()):
+        name, its_port = host, port
+    labels = name.lower().removesuffix(".").split(".")
+    return unicodedata.normalize("NFC", ".".join(map(_decoded, labels))), its_port
+
+
+def _decoded(label: str) -> str:
+    try:
+        return label[4:].encode("ascii").decode("punycode") if label.startswith("xn--") else label
+    except UnicodeError:
+        return label
 
 
 # -- kubectl

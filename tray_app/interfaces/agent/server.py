@@ -11,8 +11,9 @@ from urllib.parse import parse_qs
 
 from tray_app.base.http.messages import Request, Response
 from tray_app.base.log import LOG
+from tray_app.core.account import Configuration
 from tray_app.core.errors import LamplighterError, Unavailable
-from tray_app.core.events import AccountGone
+from tray_app.core.events import HealthChanged, SignInChanged
 from tray_app.core.ports import Browser, Clock, Flow, SignInPrompt
 from tray_app.core.status import rfc3339
 from tray_app.core.tokens import Secret, TokenSet
@@ -30,6 +31,10 @@ class Source(Protocol):
     """What the agent asks: the engine."""
 
     events: Events
+
+    @property
+    def configuration(self) -> Configuration:
+        """The configuration in force."""
 
     def status_json(self, *, running: bool) -> dict[str, Any]:
         """The whole of `status --json`."""
@@ -139,7 +144,7 @@ class Agent:
         parts = request.path.strip("/").split("/")
         match request.method, parts:
             case "GET", ["v1", "status"]:
-                return _json(200, self._source.status_json(running=True))
+                return _json(200, self._status())
             case "GET", ["v1", "events"]:
                 if self._listeners >= MOST_LISTENERS:
                     return _json(503, {"error": "unavailable", "message": f"{MOST_LISTENERS} programs listen already"})
@@ -197,15 +202,26 @@ class Agent:
             raise Misunderstood("`browser` is true or false")
         return _json(202, _invitation(await self._source.sign_in(name, self._browser if wants_browser else None, flow)))
 
+    def _status(self) -> dict[str, Any]:
+        """`status --json`, and for programs that hand tokens on, where each account's may go."""
+        found = self._source.status_json(running=True)
+        return found | {"accounts": [self._with_hosts(account) for account in found["accounts"]]}
+
+    def _with_hosts(self, status: dict[str, Any]) -> dict[str, Any]:
+        account = self._source.configuration.accounts.get(status["name"])
+        return status | {"hosts": list(account.hosts) if account else [], "resource": account and account.resource}
+
     async def _events(self) -> AsyncGenerator[bytes, None]:
         events = self._source.events
         queue = events.subscribe()
         self._listeners += 1
         try:
-            for account in self._source.status_json(running=True)["accounts"]:
+            for account in self._status()["accounts"]:
                 yield _event("health", account)
             while (event := await queue.get()) is not None:
-                if not isinstance(event, AccountGone):
+                if isinstance(event, HealthChanged):
+                    yield _event(event.kind, self._with_hosts(event.as_json()))
+                elif isinstance(event, SignInChanged):
                     yield _event(event.kind, event.as_json())
         finally:
             self._listeners -= 1
