@@ -9,14 +9,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
 from tests.integration.hostile_server import Browser
 from tray_app.adapters.oauth.loopback_listener import Listener
 from tray_app.base.http import peer_user
-from tray_app.base.http.peer_user import PeerCheck
 from tray_app.base.http.server import HttpServer, Limits, Request, Response, bind_loopback
 from tray_app.interfaces.page.server import Page
 
@@ -121,31 +119,46 @@ async def test_another_users_idle_connections_keep_nobody_out() -> None:
 
 
 async def test_where_the_kernel_does_not_tell_the_other_defences_stand_alone(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, page: Page
 ) -> None:
-    def silent(*_: Any) -> bool:
-        return False
+    monkeypatch.setattr(peer_user, "_is_own_on_posix", lambda *_: False)
 
-    monkeypatch.setattr(peer_user, "_is_own", silent)
+    address = await page.address()
 
-    check = PeerCheck()
-
-    assert not check.works
-    assert check.admits(("127.0.0.1", 1), ("127.0.0.1", 2))
-    assert "does not tell whose a connection is" in caplog.text
+    assert "does not tell whose the connections" in caplog.text
+    assert (await Browser({"Connection": "close"}).get(address)).status == 303
 
 
 @pytest.mark.parametrize("is_wsl", [True, False])
 def test_roots_connections_count_under_wsl_alone(monkeypatch: pytest.MonkeyPatch, *, is_wsl: bool) -> None:
-    monkeypatch.setattr(os, "getuid", lambda: 1000)
-    monkeypatch.setattr(peer_user, "owner_of", lambda *_: peer_user.Owner(0, 7))
-    monkeypatch.setattr(peer_user, "_is_wsl", lambda: is_wsl)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(peer_user, "_owner_on_linux", lambda *_: 0)
+    monkeypatch.setattr(peer_user, "_is_wsl_relay", lambda: is_wsl)
 
-    assert peer_user._is_own(("127.0.0.1", 1), ("127.0.0.1", 2)) is is_wsl
+    assert peer_user._is_own_on_posix(("127.0.0.1", 1), ("127.0.0.1", 2)) is is_wsl
 
 
-def test_a_closed_socket_which_linux_shows_as_roots_counts_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peer_user, "owner_of", lambda *_: peer_user.Owner(0, 0))
+def test_a_closed_socket_which_linux_shows_as_roots_counts_for_nobody() -> None:
+    (listening,) = bind_loopback("127.0.0.1", 0)
+    own = listening.getsockname()
+    client = socket.create_connection(own)
+    peer = client.getsockname()
+    assert peer_user._is_own_on_posix(peer, own)
+
+    client.close()
 
     assert os.getuid() == 0
-    assert not peer_user._is_own(("127.0.0.1", 1), ("127.0.0.1", 2))
+    assert not peer_user._is_own_on_posix(peer, own)
+    listening.close()
+
+
+@pytest.mark.parametrize("without_netlink", [True, False])
+async def test_the_list_in_proc_serves_where_the_kernel_cannot_be_asked_by_key(
+    monkeypatch: pytest.MonkeyPatch, page: Page, *, without_netlink: bool
+) -> None:
+    if without_netlink:
+        monkeypatch.setattr(peer_user, "_owner_by_netlink", lambda *_: None)
+    address = await page.address()
+
+    assert await stranger(address) in {"", "reset"}
+    assert (await Browser({"Connection": "close"}).get(address)).status == 303

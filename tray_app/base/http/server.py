@@ -19,7 +19,7 @@ from urllib.parse import unquote
 import h11
 
 from tray_app.base.http.messages import Handler, Request, Response
-from tray_app.base.http.peer_user import PeerCheck
+from tray_app.base.http.peer_user import CANNOT_TELL, IsOwn, peers_of
 from tray_app.base.log import LOG
 
 PAGE_HEADERS = (
@@ -68,11 +68,11 @@ class HttpServer:
 
     async def listen(self, listening: socket.socket) -> None:
         """Serves a bound TCP or Unix socket."""
-        check = PeerCheck(listening.family) if self._own_user_only else None
+        is_own = self._check_for(listening.family) if self._own_user_only else None
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             peer, own = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
-            if check is None or (peer and own and check.admits(peer[:2], own[:2])):
+            if is_own is None or (peer and own and is_own(peer[:2], own[:2])):
                 await self._connected(reader, writer)
             else:
                 LOG.warning("a connection of another user of this computer was dropped")
@@ -83,6 +83,13 @@ class HttpServer:
         else:
             server = await asyncio.start_server(connected, sock=listening, limit=self._limits.head)
         self._servers.append(server)
+
+    @staticmethod
+    def _check_for(family: socket.AddressFamily) -> IsOwn | None:
+        is_own = peers_of(family)
+        if is_own is None:
+            LOG.warning("%s; other users of this computer are not kept out by that", CANNOT_TELL)
+        return is_own
 
     async def close(self) -> None:
         """Stops listening and ends every connection; returns when all are gone."""

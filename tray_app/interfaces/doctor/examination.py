@@ -48,6 +48,7 @@ async def examine(here: Places, clock: Clock | None = None) -> list[Finding]:
     return [
         home.configuration(found, broken, here.config_file),
         *findings,
+        *await home.connections(),
         network.clock_finding(offsets),
         *(finding for findings, _ in accounts for finding in findings),
     ]

@@ -23,6 +23,7 @@ _CHECKS: Final = {
         msg("notifications"),
         msg("browser"),
         msg("autostart"),
+        msg("connections"),
         msg("applet"),
         msg("clock"),
         msg("network"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from pathlib import Path
 
 from tray_app._version import __version__
@@ -96,3 +97,12 @@ async def applet(here: Places) -> Finding:
         return cannot("applet", msg("it runs, but does not answer"), remedy)
     instance.release()
     return skipped("applet", msg("it does not run"), msg("Start it: {command}", command="lamplighter"))
+
+
+async def connections() -> list[Finding]:
+    """That the kernel does not tell whose connections are, where it is so."""
+    from tray_app.base.http.peer_user import CANNOT_TELL, peers_of
+
+    if await asyncio.to_thread(peers_of, socket.AF_INET) is not None:
+        return []
+    return [skipped("connections", CANNOT_TELL)]
