@@ -16,6 +16,7 @@ from tray_app.base.lean_imports import stand_ins
 from tray_app.base.log import LOG
 from tray_app.base.paths import Places, close_umask, places
 from tray_app.core.errors import LamplighterError
+from tray_app.core.failure import printable
 
 if TYPE_CHECKING:
     from tray_app.core.ports import Tray
@@ -208,7 +209,7 @@ def running_applet(here: Places) -> AgentClient:
 
 def _say(words: str) -> None:
     if sys.stderr is not None:  # a GUI start on Windows has none
-        print(f"lamplighter: {words}", file=sys.stderr)  # noqa: T201 - a command's word to the terminal
+        print(printable(f"lamplighter: {words}"), file=sys.stderr)  # noqa: T201 - a command's word to the terminal
 
 
 def keep_private() -> None:

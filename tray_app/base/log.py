@@ -14,6 +14,7 @@ from types import TracebackType
 from tray_app.base.paths import private_folder
 from tray_app.core.errors import LamplighterError
 from tray_app.core.failure import plain
+from tray_app.core.tokens import masked
 
 LOG = logging.getLogger("lamplighter")
 
@@ -28,7 +29,7 @@ class _Line(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        record.message = plain(record.message, 1000)
+        record.message = plain(masked(record.message), 1000)
         return super().formatMessage(record)
 
     def formatException(  # noqa: N802 - as above
@@ -45,7 +46,8 @@ def _traceback(error: BaseException | None) -> Iterator[str]:
     for one in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
         yield from _traceback(one)
     yield from traceback.format_tb(error.__traceback__)
-    yield f"{type(error).__name__}: {_LIKE_A_TOKEN.sub('***', plain(error, 500))}\n"
+    said = masked(plain(error, 500))
+    yield f"{type(error).__name__}: {_LIKE_A_TOKEN.sub('***', said)}\n"
 
 
 class _PrivateFile(logging.handlers.RotatingFileHandler):

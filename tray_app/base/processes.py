@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -37,11 +38,22 @@ def find_program(name: str) -> str | None:
     """The program's absolute path: as named, on the PATH, or where installers put it; None if not found."""
     if os.sep in name or name.startswith("~"):
         return shutil.which(str(Path(name).expanduser()))
-    return shutil.which(name) or next((found for folder in _usual_places() if (found := _in(folder, name))), None)
+    on_path = (Path(folder) for folder in os.environ.get("PATH", os.defpath).split(os.pathsep))
+    return next((found for folder in (*on_path, *_usual_places()) if (found := _in(folder, name))), None)
 
 
 def _in(folder: Path, name: str) -> str | None:
-    return shutil.which(name, path=str(folder))
+    """The program in this folder. On Windows `shutil.which` looks in the current folder first, where anybody may have
+    put a program of the same name; a relative folder on the PATH is the current one in disguise.
+    """
+    if not folder.is_absolute():
+        return None
+    if sys.platform == "win32":
+        endings = [""] if Path(name).suffix else os.environ.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(os.pathsep)
+        found = (folder / (name + ending) for ending in endings)
+        return next((str(one) for one in found if one.is_file()), None)
+    else:  # noqa: RET505 - so that the types of both platforms can be checked
+        return shutil.which(name, path=str(folder))
 
 
 def _usual_places() -> Iterator[Path]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tray_app.base.paths import places
 from tray_app.core.errors import Misconfigured, StoreUnavailable
+from tray_app.core.failure import printable
 from tray_app.core.tokens import Secret
 from tray_app.interfaces.agent.client import AgentClient
 
@@ -100,7 +101,7 @@ def token_of(applet: AgentClient | None, account: str, min_ttl: int, *, wait: bo
         return token_json(here(act, for_tokens=True))
     finally:  # even if it expires too soon, it is the newest
         for lost in filter(None, map(_lost, asked)):
-            sys.stderr.write(f"lamplighter: {lost}\n")
+            sys.stderr.write(printable(f"lamplighter: {lost}\n"))
 
 
 def _lost(managed: ManagedAccount) -> StoreUnavailable | None:

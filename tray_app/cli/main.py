@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import sys
 import threading
@@ -15,6 +16,7 @@ from tray_app.base.paths import places
 from tray_app.cli import client as asking
 from tray_app.cli.commands.terminal import ACCOUNT, say
 from tray_app.core.errors import LamplighterError, Unavailable
+from tray_app.core.failure import printable
 from tray_app.interfaces.agent.client import AgentClient
 
 QUIT_SECONDS = 40.0
@@ -31,7 +33,9 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        sys.stderr.write(printable(shown.getvalue()))
         return error.exit_code
     except LamplighterError as error:
         say(str(error))

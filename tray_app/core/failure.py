@@ -96,6 +96,11 @@ def plain(text: object, limit: int = _TEXT_LIMIT) -> str:
     return "".join(one if one.isprintable() else " " for one in str(text)[:limit]).strip()
 
 
+def printable(text: str) -> str:
+    """The text as a terminal may show it: line breaks stay, escape and direction characters become spaces."""
+    return "".join(one if one.isprintable() or one == "\n" else " " for one in text)
+
+
 def escaped(text: str) -> str:
     """The text as HTML and notification markup show it, between tags. (The standard library's `html` is 0.5 MB.)"""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
 
 ASSUMED_LIFETIME = timedelta(hours=1)
 """Assumed lifetime where none was ever stated (RFC 6749, 5.1 only recommends expires_in)."""
@@ -21,6 +22,11 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 """A smaller correction of the clock does not count as a clock that was set back."""
 
 
+_living: WeakValueDictionary[int, Secret] = WeakValueDictionary()
+_SHORTEST_MASKED = 4
+"""A shorter secret is in half of all words, and masking it would tell what it is."""
+
+
 class Secret:
     """A string that shows itself only when asked by name.
 
@@ -28,10 +34,11 @@ class Secret:
     `reveal()` is the one word to search for when a leak is suspected.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("__weakref__", "_value")
 
     def __init__(self, value: str) -> None:
         self._value = value
+        _living[id(self)] = self
 
     def reveal(self) -> str:
         """The string itself. Pass it only to a store, a request or the program that asked for it."""
@@ -57,6 +64,15 @@ class Secret:
     def __reduce__(self) -> str:
         message = "a Secret is not pickled"
         raise TypeError(message)
+
+
+def masked(text: str) -> str:
+    """The text without any secret that this process holds, for logs and tracebacks."""
+    values = {one.reveal() for one in _living.values()}
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) >= _SHORTEST_MASKED and value in text:
+            text = text.replace(value, "***")
+    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,8 @@ class SignIn:
                 callback = await self._listener.callback()
         except TimeoutError:
             late = msg("nobody finished the sign-in in the browser within {time}", time=span(self._patience))
+            if self._listener.had_stray_error:
+                late = msg("{failure}; an error came that does not belong to it, and was ignored", failure=late)
             raise failed(self._account, late) from None
         self._check_issuer(callback)
         if callback.code is None:

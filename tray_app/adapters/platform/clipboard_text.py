@@ -20,7 +20,8 @@ _LONGEST = 65_536
 def clipboard_text() -> str | None:
     """The text on the clipboard; None where there is none, or no clipboard. Call it from a worker thread."""
     if sys.platform == "win32":
-        shell = shutil.which("powershell.exe") or "powershell.exe"
+        system = os.environ.get("SystemRoot", r"C:\Windows")  # noqa: SIM112 - Windows' own spelling
+        shell = rf"{system}\System32\WindowsPowerShell\v1.0\powershell.exe"  # not one of the current folder
         return _told_by([shell, "-NoProfile", "-NonInteractive", "-Command", "Get-Clipboard -Raw"])
     elif sys.platform == "darwin":  # noqa: RET505 - mypy leaves out the other platforms' branches, not what follows them
         return _told_by(["/usr/bin/pbpaste"])

@@ -7,7 +7,7 @@ import sys
 import click
 
 from tray_app.base.paths import places
-from tray_app.cli.commands.terminal import ACCOUNT
+from tray_app.cli.commands.terminal import ACCOUNT, say
 from tray_app.cli.sign_in import sign_in
 from tray_app.core.errors import Misconfigured
 from tray_app.core.phrasing import clock_time
@@ -39,17 +39,17 @@ def sign_in_at_terminal(account: str, *, no_browser: bool = False, flow: Flow = 
 
     def show(prompt: SignInPrompt) -> bool:
         if why_not is not None:
-            _say(f"{account}: {why_not}, so you sign in elsewhere")
+            say(f"{account}: {why_not}, so you sign in elsewhere")
         if prompt.user_code is not None:
             _show_code(account, prompt)
             return False
         if opens_here and browser.open(prompt.url):
-            _say(f"waiting for your browser; if it shows nothing, open this address:\n{prompt.url}")
+            say(f"waiting for your browser; if it shows nothing, open this address:\n{prompt.url}")
             return False
         if opens_here:
-            _say(f"{account}: no browser could be started, so you sign in elsewhere")
+            say(f"{account}: no browser could be started, so you sign in elsewhere")
         if not no_browser:
-            _say(
+            say(
                 "open this address in a browser, and paste here the address that it is sent to in the end, or the code:"
             )
         click.echo(prompt.url)
@@ -61,7 +61,7 @@ def sign_in_at_terminal(account: str, *, no_browser: bool = False, flow: Flow = 
         if not _is_token_host_right(account, error):
             raise
         sign_in(account, flow, show)
-    _say(f"{account}: signed in")
+    say(f"{account}: signed in")
 
 
 def _is_token_host_right(account: str, error: Misconfigured) -> bool:
@@ -85,12 +85,8 @@ def _show_code(account: str, prompt: SignInPrompt) -> None:
     """The address and the code, each alone on its line (RFC 8628, 3.3)."""
     until = f", by {clock_time(prompt.expires_at)[:5]}" if prompt.expires_at else ""
     if prompt.url == prompt.verification_uri:
-        _say(f"{account}: open this address on any device, and enter this code{until}:")
+        say(f"{account}: open this address on any device, and enter this code{until}:")
     else:
-        _say(f"{account}: open this address on any device, and see that it shows this code{until}:")
+        say(f"{account}: open this address on any device, and see that it shows this code{until}:")
     click.echo(prompt.url)
     click.echo(prompt.user_code)
-
-
-def _say(words: str) -> None:
-    click.echo(f"lamplighter: {words}", err=True)

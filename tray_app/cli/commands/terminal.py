@@ -7,11 +7,12 @@ from contextlib import suppress
 import click
 
 from tray_app.base.paths import places
+from tray_app.core.failure import printable
 
 
 def say(words: str) -> None:
-    """Prints to stderr; stdout is for results only."""
-    click.echo(f"lamplighter: {words}", err=True)
+    """Prints to stderr, without what a terminal would act on; stdout is for results only."""
+    click.echo(printable(f"lamplighter: {words}"), err=True)
 
 
 def account_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -120,7 +120,7 @@ class Page:
                 raise LamplighterError(what) from error
             self._gate = Gate(f"http://127.0.0.1:{listening.getsockname()[1]}", loop.time)
             self._server = HttpServer(
-                self._answer, Limits(body=16_384, connections=64, keep_alive=True), own_user_only=True
+                self._answer, Limits(head=131_072, body=16_384, connections=64, keep_alive=True), own_user_only=True
             )
             await self._server.listen(listening)
         self._rest()
