@@ -143,6 +143,7 @@ class Engine:
             "health": str(self.health()),
             "running": running,
             "configuration_error": self.configuration_error,
+            "paused_until": None,
             "accounts": [status.as_json() for status in self.statuses()],
         }
 
