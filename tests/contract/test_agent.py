@@ -31,6 +31,7 @@ from tray_app.core.events import SignInChanged
 from tray_app.core.ports import SignInPrompt
 from tray_app.core.tokens import Secret, TokenSet
 from tray_app.engine.events import Events
+from tray_app.interfaces.agent import http_protocol
 from tray_app.interfaces.agent.client import AgentClient, _connected
 from tray_app.interfaces.agent.fast_token import fetched
 from tray_app.interfaces.agent.server import Agent
@@ -263,6 +264,21 @@ def test_who_asks_before_it_answers_waits_for_it(unopened: Place) -> None:
         unopened.do(unopened.agent.serve)
 
         assert asked.result(BOUND)["running"]
+
+
+def test_a_client_that_sends_byte_by_byte_has_no_more_time_than_others(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "SECONDS", 0.3)
+    moment = threading.Event()
+    with ExitStack() as stack:
+        slow: Any = _connected(place.here.socket, BOUND)
+        stack.callback(slow.close)
+        slow.sendall(b"GET /v1/status HTTP/1.1\r\nHost: x\r\nA: ")
+        with pytest.raises(OSError):  # noqa: PT011, PT012 - Broken pipe, or reset: as the platform has it
+            for _ in range(2000):
+                slow.sendall(b"x")
+                moment.wait(0.005)
 
 
 def test_no_answer_in_time_is_told_as_such_and_the_next_one_is_heard(place: Place) -> None:

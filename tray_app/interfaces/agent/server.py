@@ -18,9 +18,10 @@ from tray_app.core.ports import Browser, Clock, Flow, SignInPrompt
 from tray_app.core.status import rfc3339
 from tray_app.core.tokens import Secret, TokenSet
 from tray_app.engine.events import Events
-from tray_app.interfaces.agent.http_protocol import Conversations
+from tray_app.interfaces.agent.http_protocol import HttpServer
+from tray_app.interfaces.agent.listener import Bound
 from tray_app.interfaces.agent.parameters import Misunderstood, body_of, min_ttl, rejected, text_in
-from tray_app.interfaces.agent.unix_socket import Bound, bound, most_connections
+from tray_app.interfaces.agent.unix_socket import bound, most_connections
 
 NOT_KEPT = (("Cache-Control", "no-store"),)
 MOST_LISTENERS = 64
@@ -78,7 +79,7 @@ class Agent:
         self._end = end
         self._present = present
         self._clock = clock
-        self._conversations = Conversations(self._answer, self._at_once, most_connections())
+        self._server = HttpServer(self._answer, self._at_once, most_connections())
         self._socket: Bound | None = None
         self._told = ""
         self._listeners = 0
@@ -92,7 +93,7 @@ class Agent:
     async def serve(self) -> None:
         """Answers from now on."""
         if self._socket is not None:
-            self._conversations.listen(self._socket)
+            self._server.listen(self._socket)
 
     def is_cut_off(self) -> bool:
         """Whether something, a cleaner of runtime folders for one, has taken the socket away."""
@@ -111,13 +112,13 @@ class Agent:
             self._told = str(error)
             return
         LOG.warning("the agent: the socket was taken away, and is made anew")
-        self._conversations.stop_listening()
+        self._server.stop_listening()
         before.close()
         await self.serve()
 
     async def close(self) -> None:
         """Stops listening and takes the socket away."""
-        await self._conversations.close()
+        await self._server.close()
         if self._socket is not None:
             self._socket.close()
 
@@ -130,9 +131,9 @@ class Agent:
             return _refusal(error, self._clock)
 
     def _at_once(self, request: Request) -> Response | None:
-        """The answer to what most programs ask: a token that is good and at hand."""
+        """The answer to what most programs ask: a token that is valid and at hand."""
         given = self._given if self._given is not None and self._given[0] is request else None
-        name = given[1] if given else _account_of(request)
+        name = given[1] if given else (None if request.query else _account_of_token(request))
         tokens = None if name is None else self._source.token_at_hand(name)
         if name is None or tokens is None:
             return None
@@ -141,6 +142,10 @@ class Agent:
         return given[3]
 
     async def _route(self, request: Request) -> Response:
+        if (account := _account_of_token(request)) is not None:
+            query = parse_qs(request.query)
+            wait = query.get("wait", ["1"])[-1] != "0"
+            return _token(request, await self._source.token(account, min_ttl(query), wait=wait))
         parts = request.path.strip("/").split("/")
         match request.method, parts:
             case "GET", ["v1", "status"]:
@@ -162,11 +167,6 @@ class Agent:
 
     async def _of_account(self, request: Request, name: str, what: str) -> Response:
         match request.method, what:
-            case "GET", "token":
-                query = parse_qs(request.query)
-                wait = query.get("wait", ["1"])[-1] != "0"
-                tokens = await self._source.token(name, min_ttl(query), wait=wait)
-                return _token(request, tokens)
             case "POST", "login":
                 return await self._login(name, body_of(request))
             case "DELETE", "login":
@@ -238,11 +238,12 @@ def _invitation(found: SignInPrompt) -> dict[str, Any]:
     return body
 
 
-def _account_of(request: Request) -> str | None:
-    """Whose token is asked for, where nothing more is asked."""
-    parts = request.path.split("/")
-    plainly = request.method == "GET" and not request.query
-    return parts[3] if plainly and parts[:3] == ["", "v1", "accounts"] and parts[4:] == ["token"] else None
+def _account_of_token(request: Request) -> str | None:
+    """The account of a request for a token; None for other requests."""
+    if request.method != "GET" or not request.path.startswith("/v1/accounts/"):
+        return None
+    name, _, what = request.path.removeprefix("/v1/accounts/").rstrip("/").partition("/")
+    return name if what == "token" else None
 
 
 def _token(request: Request, tokens: TokenSet) -> Response:

@@ -10,13 +10,13 @@ assert sys.platform == "win32"  # noqa: S101 - how type checkers are told
 import _winapi
 import asyncio
 from asyncio.windows_utils import PipeHandle
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tray_app.base.pipe_name import is_pipe
 from tray_app.core.errors import LamplighterError
+from tray_app.interfaces.agent.listener import Connections
 from tray_app.interfaces.agent.windows_pipe_security import SecurityAttributes
 
 FIRST = 0x0008_0000
@@ -55,9 +55,9 @@ class BoundPipe:
         first, self._first = self._first, None
         return first or self._place(0)
 
-    def open(self, talk: Callable[[], asyncio.Protocol]) -> "PipeDoor":
-        """Begins to answer, each connection with a protocol of its own."""
-        return PipeDoor(self, talk)
+    def open(self, connections: Connections) -> "PipeListener":
+        """Begins to accept."""
+        return PipeListener(self, connections)
 
     def is_gone(self) -> bool:
         """A pipe has no file that could be taken away."""
@@ -89,21 +89,21 @@ def _is_there(name: str) -> bool:
     return True
 
 
-class PipeDoor:
-    """Lets in who connects to a pipe, until `close`."""
+class PipeListener:
+    """Accepts connections to a pipe, until `close`."""
 
-    def __init__(self, bound: BoundPipe, talk: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(self, bound: BoundPipe, connections: Connections) -> None:
         self._loop: Any = asyncio.get_running_loop()  # a ProactorEventLoop: it alone knows pipes
         self._bound = bound
-        self._talk = talk
-        self._waiting = {self._loop.create_task(self._let_in()) for _ in range(PLACES)}
+        self._connections = connections
+        self._waiting = {self._loop.create_task(self._accept()) for _ in range(PLACES)}
 
     def close(self) -> None:
-        """Lets nobody in any more."""
+        """Accepts no more."""
         for task in self._waiting:
             task.cancel()
 
-    async def _let_in(self) -> None:
+    async def _accept(self) -> None:
         while True:
             try:
                 place = self._bound.place()
@@ -118,4 +118,4 @@ class PipeDoor:
                     raise
             else:
                 with suppress(OSError):
-                    self._loop._make_duplex_pipe_transport(place, self._talk(), extra={"pipe": place})  # noqa: SLF001 - as above
+                    self._loop._make_duplex_pipe_transport(place, self._connections.protocol(), extra={"pipe": place})  # noqa: SLF001 - as above
