@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tray_app.core.account import Account, Endpoints, RefreshPolicy
-from tray_app.core.failure import Failure, FailureKind
+from tray_app.core.provider_errors import Failure, FailureKind
 from tray_app.core.tokens import Secret, TokenSet
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

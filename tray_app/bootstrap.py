@@ -16,7 +16,7 @@ from tray_app.core.account import Account, Configuration
 from tray_app.core.claude_code import is_watched
 from tray_app.core.ports import Clock, Dependencies, Facts, Flow, ProviderError, SecretStore, WatchedCredentials
 from tray_app.engine.engine import Engine
-from tray_app.engine.error_mapping import error_of
+from tray_app.engine.no_token import error_of
 from tray_app.engine.scheduler import Heartbeat, MakePlan
 from tray_app.engine.sign_ins import OpenSignIn
 

@@ -16,7 +16,7 @@ from tray_app.base.lean_imports import lean_imports
 from tray_app.base.log import LOG
 from tray_app.base.paths import Places, close_umask, places
 from tray_app.core.errors import LamplighterError
-from tray_app.core.failure import printable
+from tray_app.core.provider_errors import printable
 
 if TYPE_CHECKING:
     from tray_app.core.ports import Tray

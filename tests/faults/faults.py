@@ -127,10 +127,10 @@ FAULTS = (
     ),
     Fault(
         "Retry-After is ignored",
-        "core/failure.py",
+        "core/provider_errors.py",
         "retry_after(answer, now), answer.status)",
         "None, answer.status)",
-        "unit/test_failure.py",
+        "unit/test_provider_errors.py",
     ),
     Fault(
         "the lock's file may be read by others",

@@ -17,8 +17,8 @@ from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.adapters.store.memory_store import MemoryStore
 from tray_app.core.account import Account
 from tray_app.core.client_secret import bound_secret, kept_secret
-from tray_app.core.failure import FailureKind
 from tray_app.core.ports import ProviderError
+from tray_app.core.provider_errors import FailureKind
 from tray_app.core.tokens import Secret
 
 SECRET = "canary-secret"

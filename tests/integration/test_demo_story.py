@@ -20,8 +20,8 @@ from tray_app.base.clock import WallClock
 from tray_app.base.http.server import HttpServer, Request, Response, bind_loopback
 from tray_app.core import record as records
 from tray_app.core.account import RefreshPolicy
-from tray_app.core.failure import Answer, classify
 from tray_app.core.health import Health, health_of
+from tray_app.core.provider_errors import Answer, classify
 from tray_app.core.schedule import health_changes_at, next_due
 from tray_app.core.tokens import Secret, TokenAnswer, merged
 from tray_app.demo.provider import CLIENT_ID, SCOPES, DemoProvider, Event

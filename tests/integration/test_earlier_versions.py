@@ -25,9 +25,9 @@ from tray_app.adapters.store.history_file import History
 from tray_app.adapters.store.keyring_backend import PART_SIZE
 from tray_app.adapters.store.keyring_store import KeyringStore
 from tray_app.adapters.store.locks import FileLock
-from tray_app.core.failure import FailureKind
 from tray_app.core.health import Health
 from tray_app.core.ports import Dependencies
+from tray_app.core.provider_errors import FailureKind
 from tray_app.engine.refresher import Refresher
 
 KEPT = Path(__file__).parents[1] / "kept"

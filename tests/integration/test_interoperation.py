@@ -21,8 +21,8 @@ from tray_app.adapters.oauth.device_flow import DeviceSignIn
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.base.clock import WallClock
 from tray_app.core.account import NOTHING, Account
-from tray_app.core.failure import FailureKind
 from tray_app.core.ports import ProviderError
+from tray_app.core.provider_errors import FailureKind
 from tray_app.core.tokens import Secret, TokenSet, merged
 
 SECRET = "a secret: of 50% & more, long enough"

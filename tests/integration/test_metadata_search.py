@@ -8,8 +8,8 @@ from tests.integration.hostile_server import AuthorizationServer, HandClock, ans
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.base.http.server import Request, Response
 from tray_app.core.account import Account
-from tray_app.core.failure import FailureKind
 from tray_app.core.ports import ProviderError
+from tray_app.core.provider_errors import FailureKind
 
 
 @pytest.fixture

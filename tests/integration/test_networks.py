@@ -22,7 +22,7 @@ from tests.integration.hostile_server import (
 )
 from tests.integration.test_token_endpoint import failure, held, named, saying
 from tray_app.adapters.oauth.provider import OAuthProvider
-from tray_app.core.failure import FailureKind
+from tray_app.core.provider_errors import FailureKind
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ from tray_app.adapters.oauth.registrar import InMemoryClients
 from tray_app.adapters.store.memory_store import MemoryStore
 from tray_app.base.http.server import Request, Response
 from tray_app.core.account import Account
-from tray_app.core.failure import FailureKind
 from tray_app.core.ports import ProviderError
+from tray_app.core.provider_errors import FailureKind
 from tray_app.core.tokens import Secret, TokenSet
 
 DOOR = {"registration_access_token": "canary-door", "registration_client_uri": "/register/1"}

@@ -33,8 +33,8 @@ from tray_app.base.clock import WallClock
 from tray_app.base.http.server import Request, Response
 from tray_app.core.account import Account, Endpoints
 from tray_app.core.errors import LamplighterError, Misconfigured, SignInFailed, StoreUnavailable, Unavailable
-from tray_app.core.failure import FailureKind
 from tray_app.core.ports import ProviderError
+from tray_app.core.provider_errors import FailureKind
 from tray_app.core.tokens import Secret, TokenSet
 
 BROWSER = Browser()

@@ -28,8 +28,8 @@ from tray_app.adapters.platform.linux_logind import Logind
 from tray_app.adapters.platform.system_events import AllSources
 from tray_app.core.account import Configuration
 from tray_app.core.errors import Unavailable
-from tray_app.core.failure import FailureKind
 from tray_app.core.health import Health
+from tray_app.core.provider_errors import FailureKind
 from tray_app.engine.engine import Engine
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")

@@ -30,7 +30,7 @@ from tests.integration.test_token_endpoint import failure, held, named, tls_serv
 from tests.keyring_session import eventually
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.base.clock import WallClock
-from tray_app.core.failure import ENDS_SIGN_IN, FailureKind
+from tray_app.core.provider_errors import ENDS_SIGN_IN, FailureKind
 from tray_app.core.tokens import Secret
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="only where processes have signals")

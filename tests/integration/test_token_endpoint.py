@@ -33,8 +33,8 @@ from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.base.http.server import Request, Response
 from tray_app.core.account import Account, Endpoints, Quirks
 from tray_app.core.errors import StoreUnavailable
-from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.ports import ProviderError
+from tray_app.core.provider_errors import Failure, FailureKind
 from tray_app.core.tokens import Secret, TokenAnswer, TokenSet, merged
 
 REFRESH_TOKEN = "R0-very-secret"

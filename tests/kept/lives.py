@@ -31,9 +31,9 @@ from tray_app.adapters.store.locks import FileLock
 from tray_app.base.paths import write_private
 from tray_app.core.account import Account
 from tray_app.core.events import HealthChanged, SignInChanged
-from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.message import msg
 from tray_app.core.ports import Dependencies, ProviderError
+from tray_app.core.provider_errors import Failure, FailureKind
 from tray_app.core.tokens import Secret, TokenAnswer, TokenSet
 from tray_app.engine.refresher import Refresher
 

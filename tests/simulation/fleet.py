@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from tray_app.core.account import RefreshPolicy, RetryPolicy
-from tray_app.core.failure import Failure, FailureKind
+from tray_app.core.provider_errors import Failure, FailureKind
 from tray_app.core.schedule import refresh_due, retry_due
 from tray_app.core.tokens import Secret, TokenSet
 

@@ -14,9 +14,9 @@ from tray_app.adapters.oauth.token_response import token_answer
 from tray_app.core.account import Account, Configuration
 from tray_app.core.errors import LamplighterError
 from tray_app.core.events import Event, HealthChanged
-from tray_app.core.failure import Answer
 from tray_app.core.health import Health
 from tray_app.core.ports import Notification
+from tray_app.core.provider_errors import Answer
 from tray_app.core.tokens import merged
 from tray_app.engine.engine import Engine
 from tray_app.engine.scheduler import HEARTBEAT

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 
 from tests.simulation.provider import RefreshToken
 from tests.simulation.world import BEGAN, Machine, Process
-from tray_app.core.failure import Answer
+from tray_app.core.provider_errors import Answer
 
 WAY = 0.06
 """Seconds in one direction."""

@@ -20,7 +20,7 @@ from random import Random
 
 from tests.simulation.network import NoAnswer, ask
 from tests.simulation.world import Process
-from tray_app.core.failure import Answer
+from tray_app.core.provider_errors import Answer
 
 TICK, ENDS_WITHIN, STRIKES = 50 * 60.0, 10 * 60.0, 3
 EAGER, AGAIN = 90.0, 40.0

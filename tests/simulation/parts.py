@@ -19,8 +19,8 @@ from tray_app.adapters.store.locks import LOOK_AGAIN
 from tray_app.adapters.store.memory_store import MemoryStore
 from tray_app.core.account import Account
 from tray_app.core.errors import StoreUnavailable
-from tray_app.core.failure import Failure, FailureKind, classify
 from tray_app.core.ports import ProviderError
+from tray_app.core.provider_errors import Failure, FailureKind, classify
 from tray_app.core.tokens import TokenAnswer, TokenSet
 from tray_app.engine.refresher import Dependencies
 

@@ -7,7 +7,7 @@ from random import Random
 from tests.simulation.life import DAY
 from tests.simulation.program import Program
 from tests.simulation.world import Machine, Process
-from tray_app.core.failure import Answer
+from tray_app.core.provider_errors import Answer
 
 REACTION = 300.0
 """Seconds, on average, from the notification to the sign-in."""

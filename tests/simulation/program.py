@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from tray_app.core.failure import Answer
+from tray_app.core.provider_errors import Answer
 
 
 class Program(Protocol):

@@ -31,7 +31,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.simulation.life import Rules
-from tray_app.core.failure import Answer
+from tray_app.core.provider_errors import Answer
 
 JSON = {"content-type": "application/json"}
 IN_GRACE = 30.0

@@ -13,7 +13,7 @@ from tray_app.adapters.config import parser as config
 from tray_app.core.claude_code import Reading, health_at, health_changes_at, is_new_sign_in, reading_of
 from tray_app.core.errors import Misconfigured
 from tray_app.core.health import Health
-from tray_app.core.phrasing import watched_words
+from tray_app.core.time_phrasing import watched_words
 
 
 def ms(moment):

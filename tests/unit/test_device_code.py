@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.builders import NOW
 from tray_app.adapters.oauth.device_code import LONGEST_LIFE, USUAL_INTERVAL, device_code_of
-from tray_app.core.failure import Answer
+from tray_app.core.provider_errors import Answer
 
 GOOD = {
     "device_code": "D1",

@@ -15,8 +15,8 @@ from tests.builders import tokens as token_set
 from tray_app.adapters.oauth.token_response import token_answer, unusable
 from tray_app.core import record as change
 from tray_app.core.account import RetryPolicy
-from tray_app.core.failure import Answer, FailureKind, classify
 from tray_app.core.health import Health, health_of
+from tray_app.core.provider_errors import Answer, FailureKind, classify
 from tray_app.core.record import Record
 from tray_app.core.record_json import facts_of, record_with
 from tray_app.core.schedule import next_due, retry_due

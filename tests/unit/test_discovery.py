@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tray_app.adapters.oauth.discovery import WrongMetadata, endpoints_of, metadata_urls
 from tray_app.core.account import Endpoints, Offered
-from tray_app.core.failure import Answer
+from tray_app.core.provider_errors import Answer
 from tray_app.core.urls import check_endpoint_url
 
 ISSUER = "https://login.example.com"

@@ -6,8 +6,8 @@ import pytest
 
 from tests.builders import NOW
 from tray_app.core.events import AccountGone, HealthChanged, SignInChanged
-from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.health import Health
+from tray_app.core.provider_errors import Failure, FailureKind
 from tray_app.core.status import AccountStatus
 from tray_app.engine.events import _BACKLOG, Events
 

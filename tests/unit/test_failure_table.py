@@ -11,8 +11,8 @@ import pytest
 from tests.builders import BOUND, NOW, POLICY, failure, tokens
 from tray_app.core import record as change
 from tray_app.core.account import RetryPolicy
-from tray_app.core.failure import ENDS_SIGN_IN, Answer, Failure, FailureKind, classify, gave_up
 from tray_app.core.health import Health, health_of, is_turned_away
+from tray_app.core.provider_errors import ENDS_SIGN_IN, Answer, Failure, FailureKind, classify, gave_up
 from tray_app.core.record import Record
 from tray_app.core.schedule import next_due, retry_due
 

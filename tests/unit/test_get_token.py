@@ -12,7 +12,7 @@ import pytest
 from tests.builders import NOW, failure
 from tests.fakes.one_account import Environment
 from tray_app.core.errors import Unavailable
-from tray_app.core.failure import FailureKind
+from tray_app.core.provider_errors import FailureKind
 from tray_app.engine.get_token import token_of
 
 

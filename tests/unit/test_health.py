@@ -3,8 +3,8 @@ from datetime import timedelta
 import pytest
 
 from tests.builders import BOUND, NOW, failure, tokens
-from tray_app.core.failure import FailureKind
 from tray_app.core.health import Health, health_of, worst
+from tray_app.core.provider_errors import FailureKind
 from tray_app.core.record import Record, failed, signed_in
 
 

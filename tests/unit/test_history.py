@@ -11,9 +11,9 @@ from tests.builders import NOW
 from tests.integration.hostile_server import HandClock
 from tray_app.adapters.store.history_file import LARGEST, History
 from tray_app.core.events import HealthChanged, SignInChanged
-from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.health import Health
 from tray_app.core.history import MOST, entries_between, from_lines, to_line
+from tray_app.core.provider_errors import Failure, FailureKind
 from tray_app.core.status import AccountStatus, rfc3339
 
 

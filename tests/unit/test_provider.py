@@ -5,8 +5,8 @@ import pytest
 from tests.builders import account, endpoints, tokens
 from tests.integration.hostile_server import HandClock
 from tray_app.adapters.oauth.provider import OAuthProvider
-from tray_app.core.failure import FailureKind
 from tray_app.core.ports import ProviderError
+from tray_app.core.provider_errors import FailureKind
 
 
 async def test_tokens_that_are_bound_elsewhere_are_not_sent():

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.builders import BOUND, NOW, account, failure, tokens
 from tray_app.adapters.store.facts import FactsFolder, MemoryFacts
-from tray_app.core.failure import FailureKind
 from tray_app.core.health import health_of, is_turned_away
+from tray_app.core.provider_errors import FailureKind
 from tray_app.core.record import Record, failed, set_back
 from tray_app.core.record_json import facts_of, is_overtaken, is_signed_in, moment_in, record_with
 from tray_app.core.schedule import health_changes_at, is_from_the_future

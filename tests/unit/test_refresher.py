@@ -15,9 +15,9 @@ from tests.fakes.one_account import Environment, FailingStore
 from tray_app.adapters.oauth.http_client import AnswerLost
 from tray_app.core.account import RetryPolicy
 from tray_app.core.errors import SignInNeeded, StoreUnavailable, Unavailable
-from tray_app.core.failure import FailureKind
 from tray_app.core.health import Health
 from tray_app.core.ports import ProviderError
+from tray_app.core.provider_errors import FailureKind
 from tray_app.core.tokens import Secret
 from tray_app.engine.get_token import token_of
 from tray_app.engine.refresher import Refresher

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.builders import BOUND, NOW, POLICY, failure, tokens
 from tray_app.core.account import RefreshPolicy, RetryPolicy
-from tray_app.core.failure import FailureKind
+from tray_app.core.provider_errors import FailureKind
 from tray_app.core.record import Record, failed, signed_in
 from tray_app.core.schedule import SHORTEST_PLANNED_LIFE, health_changes_at, next_due, refresh_due, retry_due
 

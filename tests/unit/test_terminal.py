@@ -3,7 +3,7 @@
 import pytest
 
 from tray_app.cli.commands.terminal import say
-from tray_app.core.failure import printable
+from tray_app.core.provider_errors import printable
 
 
 @pytest.mark.parametrize(

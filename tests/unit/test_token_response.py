@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tray_app.adapters.oauth.token_response import token_answer
-from tray_app.core.failure import Answer, classify, server_time
+from tray_app.core.provider_errors import Answer, classify, server_time
 from tray_app.core.tokens import LONGEST_LIFETIME, Secret, TokenAnswer
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

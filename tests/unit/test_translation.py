@@ -22,12 +22,12 @@ from tray_app.base import translation as language
 from tray_app.base.translation import preferred, translated_with
 from tray_app.core import record as change
 from tray_app.core.errors import Unavailable
-from tray_app.core.failure import Answer, FailureKind, classify
 from tray_app.core.health import Health
 from tray_app.core.message import Message, from_json, joined, msg, to_json
-from tray_app.core.phrasing import span
+from tray_app.core.provider_errors import Answer, FailureKind, classify
 from tray_app.core.record import Record
 from tray_app.core.record_json import facts_of, record_with
+from tray_app.core.time_phrasing import span
 from tray_app.demo.grants import SignIn
 from tray_app.demo.page import PRESSED, View, control
 from tray_app.demo.provider import Event

@@ -12,8 +12,8 @@ from tests.fakes.one_account import Environment
 from tray_app.core.account import RetryPolicy
 from tray_app.core.claude_code import PROVIDER, Reading
 from tray_app.core.errors import Misconfigured
-from tray_app.core.failure import FailureKind
 from tray_app.core.health import Health
+from tray_app.core.provider_errors import FailureKind
 from tray_app.engine.watched_account import WatchedAccount
 
 HALF_WRITTEN = ValueError("not a whole JSON object")

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from tray_app.base.paths import private_folder
 from tray_app.core.errors import LamplighterError
-from tray_app.core.failure import plain
+from tray_app.core.provider_errors import plain
 from tray_app.core.tokens import masked
 
 LOG = logging.getLogger("lamplighter")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tray_app.base.paths import places
 from tray_app.core.errors import Misconfigured, StoreUnavailable
-from tray_app.core.failure import printable
+from tray_app.core.provider_errors import printable
 from tray_app.core.tokens import Secret
 from tray_app.interfaces.agent.client import AgentClient
 

@@ -16,7 +16,7 @@ from tray_app.base.paths import places
 from tray_app.cli import client as asking
 from tray_app.cli.commands.terminal import ACCOUNT, say
 from tray_app.core.errors import LamplighterError, Unavailable
-from tray_app.core.failure import printable
+from tray_app.core.provider_errors import printable
 from tray_app.interfaces.agent.client import AgentClient
 
 QUIT_SECONDS = 40.0

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from tray_app.core.failure import ENDS_SIGN_IN, FailureKind
+from tray_app.core.provider_errors import ENDS_SIGN_IN, FailureKind
 from tray_app.core.record import Record
 from tray_app.core.schedule import ENDING_WITHIN, MISCONFIGURED_ATTEMPTS
 

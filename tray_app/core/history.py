@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from tray_app.core.failure import plain
 from tray_app.core.health import Health
+from tray_app.core.provider_errors import plain
 
 Entry = dict[str, Any]
 """`at` (RFC 3339), `account`, `kind`: "health", "refresh", "failure", "sign-in", "sign-in-failed", "sign-out"; of the

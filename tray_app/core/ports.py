@@ -10,8 +10,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from tray_app.core.account import Account
 from tray_app.core.claude_code import Reading
-from tray_app.core.failure import Failure
 from tray_app.core.health import Health
+from tray_app.core.provider_errors import Failure
 from tray_app.core.tokens import Secret, TokenAnswer, TokenSet
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from tray_app.core.failure import Failure, FailureKind
+from tray_app.core.provider_errors import Failure, FailureKind
 from tray_app.core.tokens import TokenSet
 
 NO_ANSWER_TO_THE_TOKEN: Final = frozenset({407, 408, 429})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.message import from_json, to_json
+from tray_app.core.provider_errors import Failure, FailureKind
 from tray_app.core.record import Record, dated_back
 from tray_app.core.tokens import TELLABLE_YEARS, TokenSet
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from tray_app.core.account import RefreshPolicy, RetryPolicy
-from tray_app.core.failure import Failure, FailureKind
+from tray_app.core.provider_errors import Failure, FailureKind
 from tray_app.core.record import Record
 from tray_app.core.tokens import CLOCK_TOLERANCE, TokenSet
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tray_app.core.account import Account
-from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.health import Health, health_of
 from tray_app.core.message import msg
+from tray_app.core.provider_errors import Failure, FailureKind
 from tray_app.core.record import Record
 from tray_app.core.schedule import next_due
 

@@ -13,7 +13,7 @@ from tray_app.base.http.messages import Response
 from tray_app.base.http.server import PAGE_HEADERS
 from tray_app.base.translation import _, language, translated
 from tray_app.core.message import msg
-from tray_app.core.phrasing import span
+from tray_app.core.time_phrasing import span
 from tray_app.demo.grants import SignIn
 
 PRESSED = {

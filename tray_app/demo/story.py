@@ -16,8 +16,8 @@ from typing import Protocol
 from urllib.parse import urlencode, urljoin
 from urllib.request import ProxyHandler, build_opener
 
-from tray_app.core.failure import plain
 from tray_app.core.health import Health
+from tray_app.core.provider_errors import plain
 from tray_app.demo.provider import DemoProvider, Event
 
 WORDS = {

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from tray_app.base.log import LOG
 from tray_app.core.account import Account
-from tray_app.core.failure import FailureKind, configuration_remedy
 from tray_app.core.health import Health, health_of
-from tray_app.core.phrasing import clock_time
 from tray_app.core.ports import Facts
+from tray_app.core.provider_errors import FailureKind, configuration_remedy
 from tray_app.core.record import Record
 from tray_app.core.record_json import facts_of, moment_in
 from tray_app.core.schedule import next_due
+from tray_app.core.time_phrasing import clock_time
 from tray_app.core.tokens import TokenSet
 
 KEPT: Final = ("later_until", "warned_of", "grant")

@@ -15,10 +15,10 @@ from tray_app.base.log import LOG
 from tray_app.core import record as change
 from tray_app.core.account import Account, RetryPolicy
 from tray_app.core.errors import StoreUnavailable
-from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.health import Health, health_of
 from tray_app.core.message import msg
 from tray_app.core.ports import Dependencies
+from tray_app.core.provider_errors import Failure, FailureKind
 from tray_app.core.record import Record
 from tray_app.core.record_json import is_signed_in, record_with
 from tray_app.core.schedule import next_due, retry_due

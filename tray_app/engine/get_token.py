@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from tray_app.core.account import Account, RetryPolicy
-from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.ports import Clock
+from tray_app.core.provider_errors import Failure, FailureKind
 from tray_app.core.record import Record
 from tray_app.core.schedule import may_refresh
 from tray_app.core.tokens import TokenSet
-from tray_app.engine.error_mapping import no_token
+from tray_app.engine.no_token import no_token
 
 PATIENCE = timedelta(seconds=5)
 """How long a caller is kept waiting before a provider that has just failed is asked once more."""

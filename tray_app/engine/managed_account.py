@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from tray_app.core.account import Account, RetryPolicy
-from tray_app.core.failure import Failure
 from tray_app.core.health import Health
+from tray_app.core.provider_errors import Failure
 from tray_app.core.status import AccountStatus
 from tray_app.core.tokens import Secret, TokenSet
 from tray_app.engine.account_notes import AccountNotes

@@ -17,18 +17,18 @@ from tray_app.core import record as change
 from tray_app.core.account import Account, RetryPolicy
 from tray_app.core.client_secret import bound_secret
 from tray_app.core.errors import SignInNeeded, StoreUnavailable
-from tray_app.core.failure import Failure, FailureKind, gave_up
 from tray_app.core.health import Health, is_turned_away
 from tray_app.core.message import msg
 from tray_app.core.ports import Dependencies, ProviderError
+from tray_app.core.provider_errors import Failure, FailureKind, gave_up
 from tray_app.core.record import Record
 from tray_app.core.record_json import is_overtaken
 from tray_app.core.schedule import health_changes_at, is_from_the_future, may_refresh, refresh_due
 from tray_app.core.status import AccountStatus
 from tray_app.core.tokens import Secret, TokenSet, merged, newer
 from tray_app.engine.account_state import AccountState
-from tray_app.engine.error_mapping import error_of, no_token
 from tray_app.engine.get_token import at_hand, token_of
+from tray_app.engine.no_token import error_of, no_token
 
 SPREAD = timedelta(seconds=1)
 """Retries after an outage are spread over this time: half of what .github/CONTRACT.md allows (section 5)."""

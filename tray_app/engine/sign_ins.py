@@ -14,8 +14,8 @@ from tray_app.core.events import SignInChanged
 from tray_app.core.message import msg
 from tray_app.core.ports import Browser, Flow, ProviderError, SignInPrompt
 from tray_app.core.tokens import TokenSet
-from tray_app.engine.error_mapping import error_of
 from tray_app.engine.events import Events
+from tray_app.engine.no_token import error_of
 
 
 class OpenSignIn(Protocol):

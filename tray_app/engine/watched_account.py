@@ -14,10 +14,10 @@ from tray_app.base.log import LOG
 from tray_app.core.account import Account, RetryPolicy
 from tray_app.core.claude_code import Reading, health_at, health_changes_at
 from tray_app.core.errors import Misconfigured
-from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.health import Health
 from tray_app.core.message import msg
 from tray_app.core.ports import Dependencies
+from tray_app.core.provider_errors import Failure, FailureKind
 from tray_app.core.status import AccountStatus
 from tray_app.core.tokens import Secret, TokenSet
 from tray_app.engine.account_notes import AccountNotes

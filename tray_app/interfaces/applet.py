@@ -16,8 +16,8 @@ from tray_app.core.account import Configuration
 from tray_app.core.errors import LamplighterError, Misconfigured, UnconfirmedTokenHost, UnknownAccount
 from tray_app.core.events import AccountGone, Event, HealthChanged, SignInChanged
 from tray_app.core.message import joined, msg
-from tray_app.core.phrasing import HEALTH_IN_WORDS
 from tray_app.core.ports import Browser, Notifier, Quiet
+from tray_app.core.time_phrasing import HEALTH_IN_WORDS
 from tray_app.interfaces.confirmations import Confirmations
 from tray_app.interfaces.notifications.incidents import Incidents, NeverQuiet
 from tray_app.interfaces.notifications.reminders import remind

@@ -9,21 +9,21 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from tray_app.adapters.oauth import pages
-from tray_app.adapters.oauth.attempt import SEE_CONFIGURATION, Attempt, again, failed, sign_in_error
 from tray_app.adapters.oauth.client_auth import Client
 from tray_app.adapters.oauth.http_client import AnswerLost
 from tray_app.adapters.oauth.loopback_listener import Callback, Listener
 from tray_app.adapters.oauth.pasted_answer import pasted_answer
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.adapters.oauth.registrar import UNKNOWN
+from tray_app.adapters.oauth.sign_in_attempt import SEE_CONFIGURATION, Attempt, again, failed, sign_in_error
 from tray_app.adapters.oauth.web_client import import_oauthlib
 from tray_app.base.log import LOG
 from tray_app.core.account import Account
 from tray_app.core.errors import LamplighterError, Misconfigured, Unavailable
-from tray_app.core.failure import CONFIGURATION, Failure, plain
 from tray_app.core.message import joined, msg
-from tray_app.core.phrasing import span
 from tray_app.core.ports import ProviderError, SignInPrompt
+from tray_app.core.provider_errors import CONFIGURATION, Failure, plain
+from tray_app.core.time_phrasing import span
 from tray_app.core.tokens import Secret, TokenAnswer, TokenSet
 from tray_app.core.urls import check_redirect_uri
 

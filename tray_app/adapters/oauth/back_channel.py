@@ -12,9 +12,9 @@ from tray_app.adapters.oauth.client_auth import Client, Proof, host_of
 from tray_app.adapters.oauth.http_client import HttpClient
 from tray_app.adapters.oauth.token_response import token_answer, unusable
 from tray_app.base.log import LOG
-from tray_app.core.failure import Answer, Failure, FailureKind, classify, error_code, members, server_time
 from tray_app.core.message import msg
 from tray_app.core.ports import Clock, ProviderError
+from tray_app.core.provider_errors import Answer, Failure, FailureKind, classify, error_code, members, server_time
 from tray_app.core.tokens import Secret, TokenAnswer
 
 FORM: Final = "application/x-www-form-urlencoded"

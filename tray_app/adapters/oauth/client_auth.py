@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 from tray_app.adapters.oauth.registration import on_localhost
 from tray_app.core.account import Account, AuthMethod, Endpoints
-from tray_app.core.failure import Answer, error_code, error_text, members
 from tray_app.core.message import msg
+from tray_app.core.provider_errors import Answer, error_code, error_text, members
 from tray_app.core.tokens import Secret
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from tray_app.core.failure import Answer, members
+from tray_app.core.provider_errors import Answer, members
 from tray_app.core.tokens import Secret
 from tray_app.core.urls import check_endpoint_url
 

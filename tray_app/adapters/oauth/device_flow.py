@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from tray_app.adapters.oauth.attempt import Attempt, failed, sign_in_error
 from tray_app.adapters.oauth.client_auth import Client
 from tray_app.adapters.oauth.device_code import LONGEST_INTERVAL, DeviceCode
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.adapters.oauth.registrar import UNKNOWN
+from tray_app.adapters.oauth.sign_in_attempt import Attempt, failed, sign_in_error
 from tray_app.core.account import Account
 from tray_app.core.errors import Misconfigured
-from tray_app.core.failure import FailureKind
 from tray_app.core.message import joined, msg
 from tray_app.core.ports import Clock, ProviderError, SignInPrompt
+from tray_app.core.provider_errors import FailureKind
 from tray_app.core.tokens import TokenAnswer, TokenSet
 
 SLOWER = 5.0

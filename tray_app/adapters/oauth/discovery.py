@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from tray_app.base.log import LOG
 from tray_app.core.account import Endpoints, Offered
-from tray_app.core.failure import Answer, members, plain
 from tray_app.core.message import msg
+from tray_app.core.provider_errors import Answer, members, plain
 from tray_app.core.urls import check_found_url
 
 _WORD = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")

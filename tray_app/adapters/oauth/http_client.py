@@ -22,9 +22,9 @@ from tray_app.adapters.oauth.connection_watch import until_moved
 from tray_app.base.lean_imports import lean_imports
 from tray_app.base.log import LOG
 from tray_app.core.account import NOTHING
-from tray_app.core.failure import Answer, Failure, FailureKind, plain, server_time
 from tray_app.core.message import Message, joined, msg
 from tray_app.core.ports import Clock, ProviderError
+from tray_app.core.provider_errors import Answer, Failure, FailureKind, plain, server_time
 from tray_app.core.urls import check_endpoint_url, is_loopback
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from tray_app.adapters.oauth.discovery import WrongMetadata, endpoints_of, metad
 from tray_app.adapters.oauth.http_client import HttpClient
 from tray_app.adapters.oauth.resource import Resource, hinted_metadata_url, resource_metadata_url, resource_of
 from tray_app.core.account import Account, Endpoints
-from tray_app.core.failure import Answer, Failure, FailureKind, classify
 from tray_app.core.message import joined, msg
 from tray_app.core.ports import Clock, ProviderError
+from tray_app.core.provider_errors import Answer, Failure, FailureKind, classify
 
 METADATA_LIFE = timedelta(hours=1)
 """How long what was found is taken for granted: an endpoint that moves is found again within the hour."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 
 from tray_app.base.translation import _, language, translated
-from tray_app.core.failure import escaped
+from tray_app.core.provider_errors import escaped
 
 _CLAIMS = re.compile(r"signed\W*in|angemeldet", re.IGNORECASE)
 """Our success in the languages of the catalogs."""

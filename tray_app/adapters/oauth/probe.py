@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from tray_app.adapters.oauth.client_auth import host_of
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.core.account import Account, Endpoints, Offered
-from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.ports import Clock, ProviderError
+from tray_app.core.provider_errors import Failure, FailureKind
 
 
 @dataclass(frozen=True, slots=True)

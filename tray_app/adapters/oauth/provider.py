@@ -26,9 +26,9 @@ from tray_app.adapters.oauth.web_client import import_oauthlib
 from tray_app.core.account import Account, Endpoints
 from tray_app.core.client_secret import KeptSecret, bound_secret, kept_secret
 from tray_app.core.errors import StoreUnavailable, UnconfirmedTokenHost
-from tray_app.core.failure import Failure, FailureKind, error_code, error_text, members
 from tray_app.core.message import msg
 from tray_app.core.ports import Clock, ProviderError
+from tray_app.core.provider_errors import Failure, FailureKind, error_code, error_text, members
 from tray_app.core.tokens import Secret, TokenAnswer, TokenSet
 
 if TYPE_CHECKING:

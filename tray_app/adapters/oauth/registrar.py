@@ -27,9 +27,9 @@ from tray_app.adapters.oauth.registration import (
 from tray_app.base.log import LOG
 from tray_app.core.account import Account, Endpoints
 from tray_app.core.errors import StoreUnavailable
-from tray_app.core.failure import Answer, Failure, FailureKind, classify, error_code, members, plain
 from tray_app.core.message import joined, msg
 from tray_app.core.ports import Clock, ProviderError
+from tray_app.core.provider_errors import Answer, Failure, FailureKind, classify, error_code, members, plain
 from tray_app.core.tokens import Secret
 
 MOST_KEPT = 10

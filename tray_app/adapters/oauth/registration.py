@@ -10,7 +10,7 @@ from typing import Any, Self, cast, get_args
 from urllib.parse import urlsplit, urlunsplit
 
 from tray_app.core.account import AuthMethod, Endpoints, Offered
-from tray_app.core.failure import Answer, members
+from tray_app.core.provider_errors import Answer, members
 from tray_app.core.tokens import Secret
 from tray_app.core.urls import check_endpoint_url
 

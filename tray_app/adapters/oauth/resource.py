@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tray_app.adapters.oauth.discovery import WrongMetadata, texts
-from tray_app.core.failure import Answer, members, plain
 from tray_app.core.message import msg
+from tray_app.core.provider_errors import Answer, members, plain
 from tray_app.core.urls import check_endpoint_url, check_found_url
 
 _HINT = re.compile(r'\bresource_metadata\s*=\s*"([^"]*)"', re.IGNORECASE)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from tray_app.core.failure import Answer, is_html, members, server_time
 from tray_app.core.message import msg
+from tray_app.core.provider_errors import Answer, is_html, members, server_time
 from tray_app.core.tokens import LONGEST_LIFETIME, Secret, TokenAnswer
 
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")  # RFC 6749, appendix A: what tokens and scopes consist of

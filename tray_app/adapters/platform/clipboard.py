@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tray_app.base.log import LOG
-from tray_app.core.failure import plain
+from tray_app.core.provider_errors import plain
 from tray_app.core.tokens import Secret
 
 KEPT_FOR = 60.0

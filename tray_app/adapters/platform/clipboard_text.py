@@ -10,7 +10,7 @@ import sys
 import time
 
 from tray_app.base.log import LOG
-from tray_app.core.failure import plain
+from tray_app.core.provider_errors import plain
 
 PATIENCE = 2.0
 """Seconds for the program that owns the clipboard to answer."""

@@ -19,7 +19,7 @@ from typing import TypeVar
 from tray_app.adapters.store import keyring_backend, serialized
 from tray_app.adapters.store.keyring_backend import Backend, store_error, unavailable
 from tray_app.adapters.store.slots import REMEDY, Slots
-from tray_app.adapters.store.worker import Worker
+from tray_app.adapters.store.worker_thread import Worker
 from tray_app.core.errors import StoreUnavailable
 from tray_app.core.message import msg
 from tray_app.core.tokens import Secret, TokenSet

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tray_app.core.health import Health
-from tray_app.core.phrasing import account_line, watched_words
+from tray_app.core.time_phrasing import account_line, watched_words
 
 COLOURS = {
     Health.FRESH: "green",

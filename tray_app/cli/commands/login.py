@@ -10,8 +10,8 @@ from tray_app.base.paths import places
 from tray_app.cli.commands.terminal import ACCOUNT, say
 from tray_app.cli.sign_in import sign_in
 from tray_app.core.errors import Misconfigured
-from tray_app.core.phrasing import clock_time
 from tray_app.core.ports import Flow, SignInPrompt
+from tray_app.core.time_phrasing import clock_time
 
 
 @click.command("login")

@@ -10,8 +10,8 @@ import click
 from tray_app.cli import client as asking
 from tray_app.cli.commands.account_lines import COLOURS, line_of, now
 from tray_app.cli.commands.terminal import say
-from tray_app.core.failure import plain
 from tray_app.core.health import Health
+from tray_app.core.provider_errors import plain
 
 NO_APPLET = "no applet is running"
 

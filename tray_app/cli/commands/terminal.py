@@ -7,7 +7,7 @@ from contextlib import suppress
 import click
 
 from tray_app.base.paths import places
-from tray_app.core.failure import printable
+from tray_app.core.provider_errors import printable
 
 
 def say(words: str) -> None:

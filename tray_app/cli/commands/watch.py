@@ -22,8 +22,8 @@ from tray_app.cli import client as asking
 from tray_app.cli.commands.account_lines import COLOURS, line_of, now
 from tray_app.cli.commands.terminal import say
 from tray_app.core.errors import LamplighterError, NoApplet
-from tray_app.core.failure import plain
 from tray_app.core.health import Health
+from tray_app.core.provider_errors import plain
 from tray_app.interfaces.agent.client import AgentClient
 
 SECONDS = 1.0

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from tray_app.adapters.store.worker import Worker
+from tray_app.adapters.store.worker_thread import Worker
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from tray_app.core.failure import plain
 from tray_app.core.message import msg
+from tray_app.core.provider_errors import plain
 
 _LONGEST = 400
 _CHECKS: Final = {

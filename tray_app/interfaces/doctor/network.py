@@ -10,10 +10,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tray_app.core.account import Account
-from tray_app.core.failure import Answer, FailureKind
 from tray_app.core.message import msg
-from tray_app.core.phrasing import span
 from tray_app.core.ports import Clock, ProviderError
+from tray_app.core.provider_errors import Answer, FailureKind
+from tray_app.core.time_phrasing import span
 from tray_app.core.urls import is_loopback
 from tray_app.interfaces.doctor import advice
 from tray_app.interfaces.doctor.blocking import in_thread

@@ -9,9 +9,9 @@ from tray_app.core.errors import NoNewDate
 from tray_app.core.events import HealthChanged, SignInChanged
 from tray_app.core.health import Health
 from tray_app.core.message import msg
-from tray_app.core.phrasing import watched_words
 from tray_app.core.ports import Screen
 from tray_app.core.status import rfc3339
+from tray_app.core.time_phrasing import watched_words
 from tray_app.engine.managed_account import ManagedAccount
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tray_app.adapters.platform.bus_owner import Owners, is_signal
 from tray_app.base.log import LOG
-from tray_app.core.failure import plain
+from tray_app.core.provider_errors import plain
 
 if TYPE_CHECKING:
     from dbus_fast import Message

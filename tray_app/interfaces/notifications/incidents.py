@@ -15,10 +15,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from tray_app.base.log import LOG
-from tray_app.core.failure import plain
 from tray_app.core.health import Health
 from tray_app.core.message import joined, msg
 from tray_app.core.ports import Clock, Notification, Notifier, Quiet
+from tray_app.core.provider_errors import plain
 
 TOGETHER: Final = timedelta(seconds=5)
 MANY: Final = 3

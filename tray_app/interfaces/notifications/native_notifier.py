@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from tray_app.adapters.platform.bus_owner import owner_change
 from tray_app.base.log import LOG
-from tray_app.core.failure import escaped, plain
 from tray_app.core.ports import Notification
+from tray_app.core.provider_errors import escaped, plain
 
 if TYPE_CHECKING:
     from dbus_fast.aio import MessageBus

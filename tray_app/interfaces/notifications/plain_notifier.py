@@ -8,8 +8,8 @@ import warnings
 from collections.abc import Awaitable, Callable
 
 from tray_app.base.log import LOG
-from tray_app.core.failure import escaped, plain
 from tray_app.core.ports import Notification
+from tray_app.core.provider_errors import escaped, plain
 
 PATIENCE = 10.0
 """Seconds that the desktop may take to answer."""

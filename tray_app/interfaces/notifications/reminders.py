@@ -9,9 +9,9 @@ from tray_app.core.claude_code import is_watched
 from tray_app.core.events import HealthChanged, SignInChanged
 from tray_app.core.health import Health
 from tray_app.core.message import msg
-from tray_app.core.phrasing import clock_time, day
 from tray_app.core.ports import Screen
 from tray_app.core.status import AccountStatus
+from tray_app.core.time_phrasing import clock_time, day
 from tray_app.engine.managed_account import ManagedAccount
 from tray_app.interfaces.notifications.incidents import Incidents
 

@@ -13,8 +13,8 @@ from tray_app.bootstrap import token_hosts
 from tray_app.core.claude_code import PROVIDER as CLAUDE_CODE
 from tray_app.core.errors import LamplighterError, UnconfirmedTokenHost
 from tray_app.core.message import msg
-from tray_app.core.phrasing import watched_words
 from tray_app.core.status import AccountStatus
+from tray_app.core.time_phrasing import watched_words
 from tray_app.engine.events import Events
 from tray_app.interfaces.applet import Applet
 

@@ -9,9 +9,9 @@ from datetime import datetime
 from tray_app.core.claude_code import PROVIDER as CLAUDE_CODE
 from tray_app.core.health import Health, worst
 from tray_app.core.message import joined, msg
-from tray_app.core.phrasing import HEALTH_IN_WORDS, account_line, clock_time, watched_words
 from tray_app.core.ports import Clock, MenuEntry, TrayView
 from tray_app.core.status import AccountStatus
+from tray_app.core.time_phrasing import HEALTH_IN_WORDS, account_line, clock_time, watched_words
 
 _HARMLESS = frozenset({Health.FRESH, Health.ENDING, Health.RETRYING, Health.EXPIRED})
 

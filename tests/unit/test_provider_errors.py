@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tray_app.core.failure import Answer, Failure, FailureKind, classify, plain
+from tray_app.core.provider_errors import Answer, Failure, FailureKind, classify, plain
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

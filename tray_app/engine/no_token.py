@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from tray_app.core.account import Account
 from tray_app.core.errors import LamplighterError, Misconfigured, SignInNeeded, StoreUnavailable, Unavailable
-from tray_app.core.failure import Failure, FailureKind, configuration_remedy
 from tray_app.core.health import Health, health_of
 from tray_app.core.message import joined, msg
-from tray_app.core.phrasing import clock_time, day
+from tray_app.core.provider_errors import Failure, FailureKind, configuration_remedy
 from tray_app.core.record import Record
+from tray_app.core.time_phrasing import clock_time, day
 
 _NEAR = timedelta(hours=12)
 """Up to here a time of day alone is unambiguous."""

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from tests.builders import NOW, failure
-from tray_app.core.phrasing import clock_time, day
-from tray_app.engine.error_mapping import error_of
+from tray_app.core.time_phrasing import clock_time, day
+from tray_app.engine.no_token import error_of
 
 
 @pytest.mark.parametrize(("after", "has_day"), [(timedelta(hours=11), False), (timedelta(days=3), True)])

@@ -10,8 +10,8 @@ from typing import Any
 from tray_app.adapters.oauth.client_auth import Client
 from tray_app.core.account import Account
 from tray_app.core.errors import LamplighterError, Misconfigured, SignInFailed, StoreUnavailable, Unavailable
-from tray_app.core.failure import Failure, FailureKind, configuration_remedy
 from tray_app.core.message import joined, msg
+from tray_app.core.provider_errors import Failure, FailureKind, configuration_remedy
 from tray_app.core.tokens import TokenAnswer, TokenSet, merged
 
 SEE_CONFIGURATION = msg("See the configuration: {command}", command="lamplighter config check")
