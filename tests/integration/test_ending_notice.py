@@ -16,7 +16,7 @@ from tray_app.core.account import RetryPolicy
 from tray_app.core.events import HealthChanged
 from tray_app.core.ports import Dependencies
 from tray_app.engine.refresher import Refresher
-from tray_app.interfaces.notifications.reminders import remind
+from tray_app.interfaces.notifications.early_warnings import remind
 
 
 class Screen:

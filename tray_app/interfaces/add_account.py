@@ -16,6 +16,7 @@ from tray_app.core.tokens import Secret
 from tray_app.engine.engine import Engine
 
 if TYPE_CHECKING:
+    from tray_app.adapters.config.editor import Draft
     from tray_app.adapters.oauth.probe import Look
 
 KEYS: Final = ("provider", "tenant", "issuer", "resource", "client_id")
@@ -49,9 +50,6 @@ async def add(engine: Engine, path: Path, wanted: dict[str, str], *, hold: Calla
     A client secret goes into the keyring and never into the file. Before the account is there, `hold` is called with
     its name and the hosts that its first sign-in leads to. Raises `LamplighterError`.
     """
-    from tray_app.adapters.config.editor import with_account
-    from tray_app.bootstrap import first_look
-
     provider = wanted.get("provider", "")
     name = wanted.get("name") or _free(
         "claude" if provider == CLAUDE_CODE else provider or "work", engine.configuration
@@ -59,10 +57,7 @@ async def add(engine: Engine, path: Path, wanted: dict[str, str], *, hold: Calla
     values: dict[str, Any] = {key: wanted[key] for key in KEYS if wanted.get(key)}
     if not values.keys() & {"provider", "issuer", "resource"}:
         raise Misconfigured(msg("Nothing says where to sign in"))
-    draft = await asyncio.to_thread(with_account, path, name, values)
-    found = await asyncio.to_thread(first_look, draft.account)
-    if scopes := _scopes(found):
-        draft = await asyncio.to_thread(with_account, path, name, values | scopes)
+    draft, found = await asyncio.to_thread(drafted, path, name, values)
     if provider != CLAUDE_CODE:
         await asyncio.to_thread(hold, name, list(found.hosts))
     queue = engine.events.subscribe()
@@ -80,11 +75,20 @@ async def add(engine: Engine, path: Path, wanted: dict[str, str], *, hold: Calla
         await engine.set_client_secret(name, Secret(secret))
 
 
-def _scopes(found: Look) -> dict[str, Any]:
-    if not found.scopes:
-        return {}
-    consent = {"authorization_parameters": {"prompt": "consent"}} if found.wants_consent else {}
-    return {"scopes": list(found.scopes), **consent}
+def drafted(path: Path, name: str, values: dict[str, Any]) -> tuple[Draft, Look]:
+    """The configuration with the account in it, and what its provider says of itself; nothing is written yet.
+
+    The scopes that the provider offers are asked for where the values name none. Raises `LamplighterError`.
+    """
+    from tray_app.adapters.config.editor import with_account
+    from tray_app.bootstrap import first_look
+
+    draft = with_account(path, name, values)
+    found = first_look(draft.account)
+    if found.scopes:
+        consent = {"authorization_parameters": {"prompt": "consent"}} if found.wants_consent else {}
+        draft = with_account(path, name, values | {"scopes": list(found.scopes), **consent})
+    return draft, found
 
 
 def _free(name: str, configuration: Configuration) -> str:

@@ -19,8 +19,8 @@ from tray_app.core.message import joined, msg
 from tray_app.core.ports import Browser, Notifier, Quiet
 from tray_app.core.time_phrasing import HEALTH_IN_WORDS
 from tray_app.interfaces.confirmations import Confirmations
+from tray_app.interfaces.notifications.early_warnings import remind
 from tray_app.interfaces.notifications.incidents import Incidents, NeverQuiet
-from tray_app.interfaces.notifications.reminders import remind
 
 if TYPE_CHECKING:
     from tray_app.interfaces.agent.server import Agent

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tray_app.base.paths import places
-from tray_app.bootstrap import first_look
 from tray_app.cli import client as asking
 from tray_app.cli.commands.terminal import say
 
 if TYPE_CHECKING:
     from tray_app.adapters.config.editor import Draft
-
-_CONSENT = {"authorization_parameters": {"prompt": "consent"}}
+    from tray_app.adapters.oauth.probe import Look
 
 TAKEN_UP_SECONDS = 5.0
 """How long a running applet may take to know the account; .github/CONTRACT.md gives it three (section 3)."""
@@ -45,10 +43,7 @@ def add(name: str, scopes: tuple[str, ...], **options: str | None) -> None:
         **{key: options[key] for key in ("tenant", "issuer", "resource", "client_id", "redirect_uri")},
         "scopes": list(scopes),
     }
-    draft = _draft(name, values)
-    found = first_look(draft.account)
-    if found.scopes:
-        draft = _draft(name, {**values, "scopes": list(found.scopes), **(_CONSENT if found.wants_consent else {})})
+    draft, found = _drafted(name, {key: value for key, value in values.items() if value})
     draft.save()
     say(f"{name}: added to {places().config_file}")
     if found.unreachable:
@@ -83,11 +78,12 @@ def remove(name: str) -> None:
     say(f"{name}: removed from {places().config_file}")
 
 
-def _draft(name: str, values: dict[str, Any]) -> Draft:
-    from tray_app.adapters.config.editor import WrongRequest, with_account
+def _drafted(name: str, values: dict[str, Any]) -> tuple[Draft, Look]:
+    from tray_app.adapters.config.editor import WrongRequest
+    from tray_app.interfaces.add_account import drafted
 
     try:
-        return with_account(places().config_file, name, {key: value for key, value in values.items() if value})
+        return drafted(places().config_file, name, values)
     except WrongRequest as error:
         raise click.UsageError(str(error)) from error
 

@@ -32,7 +32,7 @@ def remind(
 ) -> None:
     """Shows the reminder that the event calls for, if any."""
     if is_watched(managed.account):
-        from tray_app.interfaces.notifications.claude_code_reminders import remind as remind_of_claude_code
+        from tray_app.interfaces.notifications.claude_code_warnings import remind as remind_of_claude_code
 
         remind_of_claude_code(screen, managed, event, now)
     elif isinstance(event, HealthChanged):
