@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 10.0
 """Seconds that a daemon may take, its start by D-Bus included. dbus-fast itself waits for ever on a frozen one."""
+RECONNECTS = 3
+"""How often a daemon that has come is asked before it is left alone until the next notification."""
 _DAEMON = "org.freedesktop.Notifications"
 _BUTTONLESS = frozenset({"dunst", "mako"})
 """Daemons that support actions but draw no buttons: there a click on the body is Sign In."""
@@ -222,7 +224,10 @@ class NativeNotifier:
             task.add_done_callback(self._tasks.discard)
 
     async def _reconnect(self) -> None:
-        await self.probe()
+        """A daemon that has only just started may leave the first question unanswered: it is asked again."""
+        for _ in range(RECONNECTS):
+            if await self.probe():
+                return
 
     def _disconnect(self) -> None:
         if (bus := self._bus()) is not None:
