@@ -12,6 +12,7 @@ import os
 import sys
 
 from tray_app.base.socket_path import socket_path
+from tray_app.interfaces.agent.peer import UNRESPONSIVE, UnresponsiveError, await_answer, connect
 
 PATIENCE = 75.0
 """Seconds: longer than a refresh may take."""
@@ -25,16 +26,18 @@ def fetched(words: list[str]) -> int | None:
     target, kind = question
     headers = f"Host: lamplighter\r\nAccept: {kind}\r\nConnection: close\r\n"
     try:
-        heard = _heard(path, f"GET {target} HTTP/1.1\r\n{headers}\r\n")
+        answer = _answer(path, f"GET {target} HTTP/1.1\r\n{headers}\r\n")
+    except UnresponsiveError:
+        return _failed("unavailable", ". ".join(UNRESPONSIVE))
     except TimeoutError:
-        return _told(b'{"error": "unavailable", "message": "the applet has not answered within %d s"}' % PATIENCE)
+        return _failed("unavailable", f"the applet has not answered within {PATIENCE:.0f} s")
     except OSError:
         return None
-    if heard is None:
+    if answer is None:
         return None
-    head, body = heard
+    head, body = answer
     if not head.startswith(b"http/1.1 200 "):
-        return _told(body)
+        return _refused(body)
     return _printed(body) if b"\r\ncontent-type: " + kind.encode() in head else None
 
 
@@ -65,10 +68,10 @@ _MARKS = {ord(mark): "a" for mark in "._-"}
 """What a name may hold beside letters and digits; none of it means anything in a URL."""
 
 
-def _heard(path: str, question: str) -> tuple[bytes, bytes] | None:
-    """Head, in lower case, and body of what the applet says; None where it ends in the middle of it.
+def _answer(path: str, question: str) -> tuple[bytes, bytes] | None:
+    """Head, in lower case, and body of the applet's answer; None where the connection closes in the middle of it.
 
-    Raises OSError where there is no applet, or another user's.
+    Raises OSError where there is no applet, or another user's; TimeoutError where it takes too long.
     """
     if sys.platform == "win32":
         from tray_app.interfaces.agent.windows_pipe_client import connected as connected_pipe
@@ -78,10 +81,12 @@ def _heard(path: str, question: str) -> tuple[bytes, bytes] | None:
         connected = _connected_socket(path)
     try:
         connected.sendall(question.encode())
-        heard = b""
+        if sys.platform != "win32":
+            await_answer(connected, PATIENCE)
+        received = b""
         while piece := connected.recv(65_536):
-            heard += piece
-            head, _, body = heard.partition(b"\r\n\r\n")
+            received += piece
+            head, _, body = received.partition(b"\r\n\r\n")
             head = head.lower() + b"\r\n"
             if b"\r\ncontent-length: %d\r\n" % len(body) in head:
                 return head, body
@@ -94,18 +99,14 @@ if sys.platform != "win32":
     import _socket
 
     def _connected_socket(path: str) -> _socket.socket:
-        from tray_app.interfaces.agent.peer import is_own
-
         connected = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        trusted = False
+        is_own = False
         try:
-            connected.connect(path)  # with a time limit it would fail at once where many connect at the same moment
-            connected.settimeout(PATIENCE)
-            trusted = is_own(connected)
+            is_own = connect(connected, path)
         finally:
-            if not trusted:
+            if not is_own:
                 connected.close()
-        if not trusted:
+        if not is_own:
             raise PermissionError
         return connected
 
@@ -120,16 +121,20 @@ def _printed(body: bytes) -> int:
     return 0
 
 
-def _told(refusal: bytes) -> int | None:
-    """The applet's refusal on stderr; its exit code. Here imports do not matter any more."""
-    import json
-
-    from tray_app.core.errors import error_named
+def _refused(body: bytes) -> int | None:
+    """Prints the error that the applet answered with; its exit code. None where the body is none of the applet's."""
+    import json  # imports do not matter any more
 
     try:
-        found = json.loads(refusal)
-        error = error_named(str(found["error"]), str(found["message"]))
+        found = json.loads(body)
+        return _failed(str(found["error"]), str(found["message"]))
     except (ValueError, LookupError, TypeError):
         return None
+
+
+def _failed(name: str, message: str) -> int:
+    from tray_app.core.errors import error_named
+
+    error = error_named(name, message)
     sys.stderr.write(f"lamplighter: {error}\n")
     return error.exit_code

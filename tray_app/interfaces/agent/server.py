@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
 from datetime import timedelta
@@ -81,19 +82,20 @@ class Agent:
         self._clock = clock
         self._server = HttpServer(self._answer, self._at_once, most_connections())
         self._socket: Bound | None = None
+        self._is_serving = asyncio.Event()
         self._told = ""
         self._listeners = 0
         self._given: tuple[Request, str, TokenSet, Response] | None = None
         """The token that was given out last, to what question for which account: it is mostly asked for again."""
 
     def bind(self, path: Path) -> None:
-        """Listens at `path`; who asks waits for `serve`. Raises `LamplighterError`."""
+        """Listens at `path`. Requests are read from now on, and answered from `serve` on. Raises `LamplighterError`."""
         self._socket = bound(path)
+        self._server.listen(self._socket)
 
     async def serve(self) -> None:
         """Answers from now on."""
-        if self._socket is not None:
-            self._server.listen(self._socket)
+        self._is_serving.set()
 
     def is_cut_off(self) -> bool:
         """Whether something, a cleaner of runtime folders for one, has taken the socket away."""
@@ -114,7 +116,7 @@ class Agent:
         LOG.warning("the agent: the socket was taken away, and is made anew")
         self._server.stop_listening()
         before.close()
-        await self.serve()
+        self._server.listen(self._socket)
 
     async def close(self) -> None:
         """Stops listening and takes the socket away."""
@@ -123,6 +125,7 @@ class Agent:
             self._socket.close()
 
     async def _answer(self, request: Request) -> Response:
+        await self._is_serving.wait()
         try:
             return await self._route(request)
         except Misunderstood as error:
@@ -134,7 +137,7 @@ class Agent:
         """The answer to what most programs ask: a token that is valid and at hand."""
         given = self._given if self._given is not None and self._given[0] is request else None
         name = given[1] if given else (None if request.query else _account_of_token(request))
-        tokens = None if name is None else self._source.token_at_hand(name)
+        tokens = None if name is None or not self._is_serving.is_set() else self._source.token_at_hand(name)
         if name is None or tokens is None:
             return None
         if given is None or given[2] is not tokens:

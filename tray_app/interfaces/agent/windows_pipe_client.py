@@ -16,24 +16,24 @@ import io
 from time import monotonic
 
 from tray_app.base.pipe_name import is_pipe
+from tray_app.interfaces.agent.peer import CONNECT_SECONDS, UnresponsiveError
 from tray_app.interfaces.agent.windows_pipe_security import belongs_to_own_user
 
 READ_AND_WRITE = _winapi.GENERIC_READ | _winapi.GENERIC_WRITE
 IDENTIFIED_ONLY = 0x0010_0000 | 0x0001_0000
 """SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION: whoever made the pipe may learn who we are, and not act as us."""
 ALL_BUSY, TIMED_OUT = 231, 121
-PATIENCE = 75.0
-"""Seconds for a place at the door, where the caller has as long as it takes."""
 
 
 def connected(name: str, seconds: float | None) -> "Pipe":
-    """The pipe `name`, with `seconds` for a place in it, and for each reading and writing.
+    """The pipe `name`, with `seconds` for each reading and writing.
 
-    Raises OSError where nobody listens, and PermissionError where another user does.
+    Raises OSError where nobody listens, PermissionError where another user does, and `UnresponsiveError` where no
+    instance of the pipe is free within CONNECT_SECONDS.
     """
     if not is_pipe(name):
         raise FileNotFoundError(f"{name} is no pipe of this machine")
-    pipe = Pipe(_opened(name, PATIENCE if seconds is None else seconds), seconds)
+    pipe = Pipe(_opened(name), seconds)
     is_own = False
     try:
         is_own = belongs_to_own_user(pipe.fileno())
@@ -45,8 +45,8 @@ def connected(name: str, seconds: float | None) -> "Pipe":
     return pipe
 
 
-def _opened(name: str, seconds: float) -> int:
-    until = monotonic() + seconds
+def _opened(name: str) -> int:
+    until = monotonic() + CONNECT_SECONDS
     flags = _winapi.FILE_FLAG_OVERLAPPED | IDENTIFIED_ONLY
     while True:
         try:
@@ -56,7 +56,7 @@ def _opened(name: str, seconds: float) -> int:
                 raise
         left = until - monotonic()
         if left <= 0:
-            raise TimeoutError(f"all places of {name} are taken")
+            raise UnresponsiveError
         try:
             _winapi.WaitNamedPipe(name, max(1, int(left * 1000)))
         except OSError as error:
