@@ -1,4 +1,4 @@
-"""What CHANGELOG.md says of the newest version: number, date and lines. The packages take their date from here."""
+"""Reads the newest version's entry in CHANGELOG.md: number, date and lines. The packages take their date from it."""
 
 from __future__ import annotations
 

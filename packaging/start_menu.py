@@ -1,4 +1,4 @@
-"""What a Linux desktop shows of a program: its entry in the start menu and its icons, below a `share` folder."""
+"""A Linux desktop's files for a program: its entry in the start menu and its icons, below a `share` folder."""
 
 from __future__ import annotations
 

@@ -35,6 +35,7 @@ SERVERS_OF_DEBIAN = {"openssh-server": "ssh.service", "dovecot-submissiond": "do
 PACKAGES = "mmdebstrap"  # an empty Debian to install into; what builds the packages is installed by build.py
 OPTIONS = {
     "--lint": "first check style, types and unused code, and that the requirements are up to date",
+    "--faults": "put deliberate faults into copies of the tree and show which unit or contract test finds each",
     "--lowest": "run the unit tests with the lowest versions that pyproject allows, in .venv-lowest",
     "--packages": "build the packages, install, start and remove them (tests/packaging), and nothing else",
     "--wine": "do that with the Windows installer under Wine; run unit and contract tests in a Windows Python there",
@@ -79,6 +80,8 @@ def main() -> NoReturn:
         "PATH": os.pathsep.join([str(programs), os.environ["PATH"]]),
         "LAMPLIGHTER_TEST_STRICT": str(int(complete)),
     }
+    if wanted.faults:
+        setup_machine.become([python, "-m", "tests.faults", *arguments], variables)
     if wanted.wine:
         import wine
 

@@ -14,7 +14,7 @@ from tray_app.core.tokens import Secret, TokenSet
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 ISSUER = "https://login.example.com"
-BOUND = f"{ISSUER} tray"
+BOUND = f"issuer={ISSUER} client_id=tray"
 
 
 def account(name: str = "work", **changes: object) -> Account:

@@ -23,6 +23,7 @@ from tray_app.engine.sign_ins import OpenSignIn
 if TYPE_CHECKING:
     from tray_app.adapters.claude_code.sign_in import Start
     from tray_app.adapters.oauth.probe import Look
+    from tray_app.adapters.oauth.token_hosts import TokenHosts
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Parts:
         from tray_app.adapters.store.locks import FileLock
 
         self._world = world
-        self._provider = OAuthProvider(world.clock)
+        self._provider = OAuthProvider(world.clock, token_hosts=token_hosts(world.places))
         self._lock = FileLock(world.places.state / "locks")
 
     def dependencies(self, configuration: Configuration) -> Dependencies:
@@ -72,6 +73,13 @@ class Parts:
         from tray_app.adapters.oauth.flows import prepared
 
         return await prepared(account, self._provider, flow, self._world.clock)
+
+
+def token_hosts(places: Places) -> TokenHosts:
+    """The token hosts that the person has confirmed, kept in the state folder."""
+    from tray_app.adapters.oauth.token_hosts import TokenHosts
+
+    return TokenHosts(places.state / "token_hosts.json")
 
 
 def _store(world: Environment, configuration: Configuration) -> tuple[SecretStore, Facts]:

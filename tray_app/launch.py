@@ -16,6 +16,7 @@ from tray_app.base.lean_imports import stand_ins
 from tray_app.base.log import LOG
 from tray_app.base.paths import Places, close_umask, places
 from tray_app.core.errors import LamplighterError
+from tray_app.core.failure import printable
 
 if TYPE_CHECKING:
     from tray_app.core.ports import Tray
@@ -26,7 +27,7 @@ STARTING_SECONDS = 10.0
 PR_SET_DUMPABLE = 4
 
 Life = Callable[["Tray | None", Callable[["Applet"], None]], Awaitable[None]]
-"""A life on the loop: with the tray, if there is one; it hands over its applet as soon as it can be ended."""
+"""What runs on the event loop, with the tray if there is one; it passes on its applet as soon as that can be ended."""
 
 
 def run_tray() -> int:
@@ -60,7 +61,7 @@ def run_headless() -> int:
 
 
 def run(life: Life, *, tray: bool) -> int:
-    """Runs another life than the usual one: the demo. Returns the exit code."""
+    """Runs something else than the usual applet: the demo. Returns the exit code."""
     if not tray:
         return _run(life, None)
     from tray_app.interfaces.tray.backend import make_tray
@@ -111,7 +112,7 @@ class _EngineThread:
             asyncio.run(self._main())
         except LamplighterError as error:
             self.error = error
-        except Exception:  # noqa: BLE001 - a bug: told in the log and by the exit code, and the icon goes
+        except Exception:  # noqa: BLE001 - a bug: logged, reported by the exit code, and the icon is removed
             LOG.exception("the applet ended in a way that was not foreseen")
             self.error = LamplighterError("this should not have happened", "The log tells more")
         finally:
@@ -138,7 +139,7 @@ class _EngineThread:
 async def _life(here: Places, tray: Tray | None, known: Callable[[Applet], None]) -> None:
     from tray_app.base import log
 
-    # For APScheduler's pool of processes, which nobody starts here: 0.5 MB (measured).
+    # For APScheduler's process pool, which is not used here: 0.5 MB (measured).
     processes = SimpleNamespace(BrokenProcessPool=ChildProcessError)
     with stand_ins({"concurrent.futures.process": processes, "multiprocessing": SimpleNamespace()}):
         from tray_app.bootstrap import Environment
@@ -208,20 +209,20 @@ def running_applet(here: Places) -> AgentClient:
 
 def _say(words: str) -> None:
     if sys.stderr is not None:  # a GUI start on Windows has none
-        print(f"lamplighter: {words}", file=sys.stderr)  # noqa: T201 - a command's word to the terminal
+        print(printable(f"lamplighter: {words}"), file=sys.stderr)  # noqa: T201 - a command's word to the terminal
 
 
 def keep_private() -> None:
-    """Whatever this process makes is for its user alone, and it leaves no core dump with tokens in it.
+    """Makes new files private to the user, and prevents core dumps with tokens in them.
 
-    Not so the browser that we start: it would inherit a core limit, but not what is set here (PR_SET_DUMPABLE(2const)).
+    Child processes such as the browser would inherit a core limit, but not this setting (PR_SET_DUMPABLE(2const)).
     """
     close_umask()
     if sys.platform.startswith("linux"):
         import ctypes
 
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-    elif sys.platform != "win32":  # macOS starts programs elsewhere, by launchd
+    elif sys.platform != "win32":  # on macOS launchd starts programs, so no limit is inherited
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))

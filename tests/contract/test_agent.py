@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import socket
 import sys
 import tempfile
@@ -374,3 +375,19 @@ def test_two_homes_do_not_meet(place: Place, tmp_path: Path) -> None:
 
     assert other.socket != place.here.socket
     assert not AgentClient(other.socket).alive()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="only where the agent has a socket")
+def test_a_program_of_another_user_is_not_answered(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    another = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: another)
+    with socket.socket(socket.AF_UNIX) as one:
+        one.settimeout(BOUND)
+        one.connect(str(place.here.socket))
+        one.sendall(b"GET /v1/token?account=work HTTP/1.1\r\nHost: lamplighter\r\nConnection: close\r\n\r\n")
+        try:
+            answer = one.recv(65536)
+        except ConnectionResetError:
+            answer = b""
+
+    assert answer == b""

@@ -274,3 +274,17 @@ def test_where_no_lock_can_be_had_nobody_else_was_there_first(tmp_path: Path) ->
 async def held_once(lock: FileLock, account: str = "work") -> None:
     async with lock.held(account):
         pass
+
+
+async def test_two_processes_that_want_the_same_account_have_it_one_after_the_other(tmp_path: Path) -> None:
+    held: list[str] = []
+
+    async def refresh(lock: FileLock, name: str) -> None:
+        async with lock.held("work"):
+            held.append(f"{name} begins")
+            await asyncio.sleep(0)
+            held.append(f"{name} ends")
+
+    await asyncio.gather(refresh(FileLock(tmp_path), "one"), refresh(FileLock(tmp_path), "other"))
+
+    assert sorted([tuple(held[:2]), tuple(held[2:])]) == [("one begins", "one ends"), ("other begins", "other ends")]

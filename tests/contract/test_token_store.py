@@ -416,3 +416,31 @@ async def test_an_entry_that_windows_refuses_for_its_size_is_told_as_full_and_th
     assert await store.load("work") == tokens()
     await store.close()
     await unlimited.close()
+
+
+class Swallows(DeleteThenAdd):
+    """A keyring that says yes to every write, and from `swallows` on keeps none of them."""
+
+    swallows = False
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        if not self.swallows:
+            super().set_password(service, username, password)
+
+
+@pytest.mark.parametrize("before", [None, tokens("before")], ids=["nothing", "older tokens"])
+async def test_a_keyring_that_swallows_what_it_is_given_is_told_and_what_was_there_remains(
+    before: TokenSet | None,
+) -> None:
+    entries = Swallows()
+    store = KeyringStore(None, choose=lambda: Backend(entries, "tests.Swallows"))  # type: ignore[arg-type]  # as much of one as is asked
+    if before is not None:
+        await store.save("work", before)
+    entries.swallows = True
+
+    with pytest.raises(StoreUnavailable, match="did not keep"):
+        await store.save("work", tokens("after"))
+    with pytest.raises(StoreUnavailable, match="did not keep"):
+        await store.check()
+    assert await store.load("work") == before
+    await store.close()

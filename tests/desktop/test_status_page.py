@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, Keys
@@ -295,3 +296,64 @@ async def test_axe_finds_no_fault(one: Running, chrome: Chrome, scheme: str, wid
     assert await asyncio.to_thread(faults, chrome) == []
     picture(chrome, f"add-{scheme}-{width}")
     assert json.dumps(chrome.get_log("browser")).count("SEVERE") == 0
+
+
+GONE = "does not answer"
+
+
+async def is_dead(chrome: Chrome) -> None:
+    await shows(lambda: GONE in chrome.find_element("id", "trouble").text, "that the server is gone")
+
+
+async def test_a_page_that_outlives_its_server_trusts_nobody_who_takes_the_port(one: Running, chrome: Chrome) -> None:
+    await opened(one, chrome)
+    heard: list[bytes] = []
+
+    async def stranger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readline())
+        writer.close()
+
+    port = urlsplit(chrome.current_url).port
+    await one.page.close()
+    async with await asyncio.start_server(stranger, "127.0.0.1", port):
+        await is_dead(chrome)
+        cards = await asyncio.to_thread(chrome.find_elements, "css selector", "article")
+        controls = await asyncio.to_thread(chrome.find_elements, "css selector", "button, input, select")
+        enabled = [one for one in controls if one.is_enabled()]
+
+    assert (cards, enabled) == ([], [])
+    assert not [line for line in heard if line.startswith(b"POST")]
+
+
+async def test_before_a_form_is_sent_the_server_proves_that_it_is_the_same(one: Running, chrome: Chrome) -> None:
+    await opened(one, chrome)
+    script = """
+        const real = window.fetch;
+        window.sent = [];
+        window.fetch = (path, options) => {
+          if (String(path).startsWith("proof?")) return Promise.resolve(new Response('{"proof": "00"}'));
+          window.sent.push(path);
+          return real(path, options);
+        };
+        document.querySelector("[data-name=work] [name=login]").click();
+    """
+    await asyncio.to_thread(chrome.execute_script, script)
+    await is_dead(chrome)
+
+    assert await asyncio.to_thread(chrome.execute_script, "return window.sent") == []
+    assert one.browser.opened[1:] == [], "no sign-in was started"
+
+
+async def test_the_first_sign_in_of_an_added_account_is_confirmed_with_both_hosts_named(
+    one: Running, chrome: Chrome, provider: Provider
+) -> None:
+    await opened(one, chrome)
+    one.applet.confirmations.wait("home", ["login.example.com", "tokens.example.net"])
+    await asyncio.to_thread(chrome.find_element("css selector", "[data-name=home] [name=login]").click)
+    await shows(lambda: chrome.find_element("id", "confirming").is_displayed(), "the question")
+    question, before = chrome.find_element("id", "hosts").text, len(one.browser.opened)
+    picture(chrome, "confirm")
+    await asyncio.to_thread(chrome.find_element("id", "go").click)
+    await until(lambda: len(one.browser.opened) > before)
+
+    assert question == "You sign in at login.example.com, and your sign-in is handed to tokens.example.net."

@@ -8,7 +8,7 @@ import os
 import select
 from typing import Annotated, Self
 
-from dbus_fast import PropertyAccess
+from dbus_fast import Message, MessageType, PropertyAccess
 from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusSignature, DBusStr, DBusUInt32
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
@@ -98,3 +98,43 @@ class SystemBus:
 
     def wakes_up(self) -> None:
         self.login.PrepareForSleep(False)
+
+
+class OtherUser:
+    """A second program on the bus, which may send to each of its connections but owns neither name."""
+
+    def __init__(self, bus: MessageBus, spared: str) -> None:
+        self._bus = bus
+        self._spared = spared
+
+    @classmethod
+    async def join(cls, address: str, system: SystemBus) -> Self:
+        """Spares logind itself."""
+        return cls(await MessageBus(address, negotiate_unix_fd=True).connect(), system._bus.unique_name)
+
+    @property
+    def name(self) -> str:
+        return self._bus.unique_name
+
+    async def peers(self) -> list[str]:
+        """The unique names of all the others."""
+        answer = await self._ask("ListNames")
+        return [name for name in answer if name.startswith(":") and name not in {self.name, self._spared}]
+
+    async def send(self, path: str, member: str, signature: str, body: list[object], **more: object) -> None:
+        """Sends a copy of the signal, with the interface that `more` names, straight to each of the others."""
+        for peer in await self.peers():
+            await self._bus.send(
+                Message(
+                    peer, path, member=member, signature=signature, body=body, **more, message_type=MessageType.SIGNAL
+                )
+            )
+        await self._ask("GetId")  # by its answer the bus has passed on what came before
+
+    async def close(self) -> None:
+        self._bus.disconnect()
+        await self._bus.wait_for_disconnect()
+
+    async def _ask(self, member: str) -> list[str]:
+        bus = "org.freedesktop.DBus"
+        return (await self._bus.call(Message(bus, "/org/freedesktop/DBus", bus, member))).body[0]

@@ -272,7 +272,7 @@ class Lamplighter:
         """The account's object of `status --json`."""
         found = self.ask("GET", "/v1/status").body if self.socket.exists() else self.run("status", "--json").json()
         account: dict[str, Any] = next(one for one in found["accounts"] if one["name"] == name)
-        return account
+        return {key: value for key, value in account.items() if key not in {"hosts", "resource"}}  # the agent's alone
 
     def health(self, name: str = "work") -> str:
         return str(self.account(name)["health"])

@@ -15,7 +15,7 @@ import pytest
 
 from tray_app.adapters.platform.browser import SystemBrowser
 
-URL = "https://login.example.com/authorize?state=a&b=$(touch%20x);'%22"
+URL = "https://login.example.com/authorize?state=a&b=%24%28touch%20x%29%3B%27%22"
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="only on Linux and macOS")
 

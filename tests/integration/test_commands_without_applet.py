@@ -342,7 +342,6 @@ UNREACHABLE = {
     "401 without a body": Response(401),
     "404": Response(404),
     "JSON without a token": json_response(token_type="Bearer"),
-    "an error in plain text": Response(400, b'{"error": "invalid_grant"}', "text/plain"),
     "server_error": json_response(400, error="server_error"),
     "an unknown error": json_response(400, error="out_of_coffee"),
 }

@@ -144,7 +144,9 @@ async def test_nothing_is_asked_after_the_code_s_end(device: Device) -> None:
         ("expired_token", SignInFailed, "before it ended"),
         ("invalid_grant", SignInFailed, "invalid_grant"),
         ("invalid_client", Misconfigured, "invalid_client"),
-        ("unheard_of", SignInFailed, "unheard_of"),
+        ("authorization_declined", SignInFailed, "declined"),
+        ("bad_verification_code", SignInFailed, "bad_verification_code"),
+        ("incorrect_device_code", SignInFailed, "incorrect_device_code"),
     ],
 )
 async def test_any_other_error_ends_it(device: Device, error: str, kind: type, words: str) -> None:
@@ -155,6 +157,13 @@ async def test_any_other_error_ends_it(device: Device, error: str, kind: type, w
     assert isinstance(found, kind)
     assert words in str(found)
     assert len(device.server.to("/token")) == 1
+
+
+async def test_a_word_that_nobody_knows_is_asked_again_until_the_code_ends(device: Device) -> None:
+    device.answers = [json_response(400, error="unheard_of")] * 20
+
+    assert "before it ended" in str(await device.failure())
+    assert len(device.server.to("/token")) > 1
 
 
 async def test_the_device_code_is_a_secret_that_no_message_repeats(device: Device) -> None:

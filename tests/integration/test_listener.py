@@ -170,8 +170,7 @@ async def test_the_first_right_answer_wins_and_the_page_is_served_once() -> None
         url = f"{listener.redirect_uri}?code=C1&state={STATE}"
         browser = asyncio.create_task(BROWSER.get(url))
         callback = await listener.callback()
-        for replay in (url, f"{listener.redirect_uri}?code=evil&state={STATE}"):
-            assert (await BROWSER.get(replay)).status == 409
+        assert (await BROWSER.get(f"{listener.redirect_uri}?code=evil&state={STATE}")).status == 409
         closing = asyncio.create_task(listener.close(PAGE))
         assert (await browser).status == 303
         done = f"{listener.redirect_uri}/done"
@@ -180,6 +179,60 @@ async def test_the_first_right_answer_wins_and_the_page_is_served_once() -> None
 
     assert callback.code is not None
     assert callback.code.reveal() == "C1"
+
+
+async def test_the_same_right_answer_again_is_shown_the_same_page() -> None:
+    async with listening() as listener:
+        url = f"{listener.redirect_uri}?code=C1&state={STATE}"
+        visits = [asyncio.create_task(BROWSER.get(url)) for _ in range(2)]
+        await listener.callback()
+        closing = asyncio.create_task(listener.close(PAGE))
+        answers = await asyncio.gather(*visits)
+        assert (await BROWSER.get(f"{listener.redirect_uri}/done")).text == PAGE.decode()
+        await closing
+
+    assert [answer.status for answer in answers] == [303, 303]
+    assert {answer.headers["location"] for answer in answers} == {answers[0].headers["location"]}
+
+
+@pytest.mark.parametrize("header", ["Sec-Purpose", "Purpose"])
+async def test_a_prefetch_uses_nothing_up(header: str) -> None:
+    async with listening() as listener:
+        url = f"{listener.redirect_uri}?code=C1&state={STATE}"
+        early = await Browser({header: "prefetch;prerender"}).get(url)
+        real = asyncio.create_task(BROWSER.get(url))
+        callback = await listener.callback()
+        closing = asyncio.create_task(listener.close(PAGE))
+        found = await real
+        await closing
+
+    assert (early.status, found.status) == (503, 303)
+    assert callback.code is not None
+
+
+async def test_64_kilobytes_of_cookies_in_several_pieces_are_taken() -> None:
+    async with listening() as listener:
+        cookies = {"Cookie": "; ".join(f"c{number}={'x' * 4000}" for number in range(16))}
+        visit = asyncio.create_task(Browser(cookies).get(f"{listener.redirect_uri}?code=C1&state={STATE}"))
+        callback = await listener.callback()
+        closing = asyncio.create_task(listener.close(PAGE))
+        assert (await visit).status == 303
+        await closing
+
+    assert callback.code is not None
+
+
+async def test_an_error_without_state_is_told_and_neither_believed_nor_quoted(caplog: pytest.LogCaptureFixture) -> None:
+    async with listening() as listener:
+        stray = await BROWSER.get(f"{listener.redirect_uri}?error=access_denied&error_description=canary")
+        other = await BROWSER.get(f"{listener.redirect_uri}?hello=1")
+
+        assert listener.had_stray_error
+    assert (stray.status, other.status) == (400, 400)
+    assert "An error came back" in stray.text
+    assert "An error came back" not in other.text
+    assert "canary" not in stray.text + caplog.text
+    assert "was ignored" in caplog.text
 
 
 async def test_a_browser_on_a_busy_machine_finds_its_page_although_it_comes_late() -> None:

@@ -23,6 +23,7 @@ from tests.integration.hostile_server import (
 )
 from tray_app.adapters.oauth.browser_flow import SignIn
 from tray_app.adapters.oauth.provider import OAuthProvider
+from tray_app.adapters.oauth.registrar import InMemoryClients
 from tray_app.adapters.store.memory_store import MemoryStore
 from tray_app.base.http.server import Request, Response
 from tray_app.core.account import Account
@@ -113,7 +114,7 @@ async def test_a_client_is_registered_once_and_serves_after_a_restart(place: Pla
     again = await place.sign_in()
 
     (body,) = place.registered
-    assert body["token_endpoint_auth_method"] == "none"
+    assert body["token_endpoint_auth_method"] == "client_secret_basic", "what RFC 8414 says of an absent list"
     assert body["grant_types"] == ["authorization_code", "refresh_token"]
     assert body["redirect_uris"][0] == "http://127.0.0.1/callback"
     assert body["redirect_uris"][1] == place.server.asked["redirect_uri"]  # the port is the same again
@@ -155,7 +156,7 @@ async def test_with_the_scope_of_a_refresh_token_goes_the_consent_for_it(place: 
     theirs = await place.prepare(place.account(scopes=("openid", "offline_access")))
 
     assert "prompt=consent" in ours.prompt.url
-    assert "prompt" not in theirs.prompt.url
+    assert "prompt=consent" in theirs.prompt.url
     await ours.close()
     await theirs.close()
 
@@ -265,13 +266,14 @@ async def test_a_client_that_its_server_forgot_is_registered_anew_before_the_bro
     assert (await place.sign_in()).client_id == "registered-2"
 
 
-async def test_a_client_that_its_server_knows_stays_when_a_code_of_nobody_is_refused(place: Place) -> None:
+async def test_a_client_that_its_server_knows_stays_when_a_token_of_nobody_is_refused(place: Place) -> None:
     await place.sign_in()
     place.server.token = answering(json_response(400, error="invalid_grant"))
     await (await place.prepare()).close()
 
     assert len(place.registered) == 1
-    assert form(place.server.to("/token")[-1])["code"] == "none"
+    asked = form(place.server.to("/token")[-1])
+    assert (asked["grant_type"], "code" in asked) == ("refresh_token", False)
 
 
 async def test_a_server_that_gives_a_client_one_grant_alone_is_asked_without_the_device_grant(place: Place) -> None:
@@ -356,7 +358,7 @@ async def test_the_metadata_of_another_resource_is_refused(place: Place) -> None
 async def test_a_resource_that_names_nobody_to_trust_is_refused(place: Place, trusted: list[Any]) -> None:
     place.trusted = trusted
 
-    assert "names no authorization server" in await place.failure(mcp(place))
+    assert "authorization server" in await place.failure(mcp(place))
 
 
 async def test_where_nothing_is_at_the_well_known_place_the_resource_s_own_hint_is_followed(place: Place) -> None:
@@ -445,4 +447,200 @@ async def test_a_secret_is_sent_as_the_server_wants_it(
     basic = f"Basic {base64.b64encode(b'tray:p%3Aw+d').decode()}"
     assert sent.header("authorization") == (basic if is_basic else None)
     assert form(sent).get("client_secret") == (None if is_basic else "p:w d")
-    assert form(sent).get("client_id") == (None if is_basic else "tray")
+    assert form(sent).get("client_id") == "tray"
+
+
+# -- a registration that is refused is asked again with less
+
+
+def refusing(place: Place, accepts: Any, status: int = 400) -> None:
+    """Every registration is refused that `accepts` says no to."""
+    given = place.server.other["/register"]
+
+    async def strict(request: Request) -> Response:
+        if not accepts(json.loads(request.body)):
+            return json_response(status, error="invalid_client_metadata")
+        return await given(request)
+
+    place.server.other["/register"] = strict
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize(
+    "accepts",
+    [
+        lambda body: len(body["redirect_uris"]) == 1,
+        lambda body: len(body["redirect_uris"]) == 1 and urlsplit(body["redirect_uris"][0]).port,
+        lambda body: urlsplit(body["redirect_uris"][0]).hostname == "localhost",
+        lambda body: "scope" not in body,
+        lambda body: body["grant_types"] == ["authorization_code"],
+    ],
+    ids=["one redirect URI", "one with a port", "localhost", "no scopes", "no refresh token"],
+)
+async def test_a_refused_registration_is_asked_again_with_less_and_serves_later_sign_ins(
+    place: Place, accepts: Any, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusing(place, accepts, status)
+
+    first = await place.sign_in(place.account(scopes=("mail",)))
+    again = await place.sign_in(place.account(scopes=("mail",)))
+
+    assert first.client_id == again.client_id == "registered-1"
+    assert "registered a client with" in caplog.text, "what was left out is said"
+
+
+async def test_where_only_localhost_is_registered_the_browser_comes_back_there(place: Place) -> None:
+    refusing(place, lambda body: urlsplit(body["redirect_uris"][0]).hostname == "localhost")
+
+    await place.sign_in()
+
+    assert urlsplit(place.server.asked["redirect_uri"]).hostname == "localhost"
+
+
+async def test_a_registration_that_wants_a_token_of_its_own_names_the_client_id_and_is_asked_once(place: Place) -> None:
+    refusing(place, lambda _: False, 401)
+
+    assert "client_id" in await place.failure()
+    assert len(place.server.to("/register")) == 1
+
+
+# -- how a client proves itself
+
+
+class keeping(InMemoryClients):  # noqa: N801 - reads as what it does
+    """Clients with this secret."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._secret = Secret(text)
+
+    async def client_secret(self, _account: str) -> Secret:
+        return self._secret
+
+
+async def refreshed(place: Place, secret: str, **changes: Any) -> list[Request]:
+    """What was sent to the token endpoint for two refreshes with this secret."""
+    found = await place.sign_in(place.server.account())
+    provider, before = OAuthProvider(place.clock, keeping(secret)), len(place.server.to("/token"))
+    for _ in range(2):
+        await provider.refresh(replace(place.server.account(), **changes), found)
+    return place.server.to("/token")[before:]
+
+
+def accepting(place: Place, accepts: Any, error: str, **more: str) -> None:
+    given = place.server.token
+
+    async def strict(request: Request) -> Response:
+        if form(request)["grant_type"] == "refresh_token" and not accepts(request):
+            return json_response(401 if error == "invalid_client" else 400, error=error, **more)
+        return await given(request)
+
+    place.server.token = strict
+
+
+def is_unencoded(request: Request) -> bool:
+    pair = base64.b64decode((request.header("authorization") or "").removeprefix("Basic ")).decode()
+    return pair == "tray:a+b/c="
+
+
+async def test_a_server_that_does_not_decode_basic_is_met_unencoded_and_remembered(place: Place) -> None:
+    accepting(place, is_unencoded, "invalid_client")
+
+    sent = await refreshed(place, "a+b/c=")
+
+    assert [is_unencoded(one) for one in sent] == [False, True, True]
+
+
+async def test_then_the_form_is_tried(place: Place) -> None:
+    accepting(place, lambda one: form(one).get("client_secret") == "a+b/c=", "invalid_client")
+
+    sent = await refreshed(place, "a+b/c=")
+
+    assert ["client_secret" in form(one) for one in sent] == [False, False, True, True]
+
+
+async def test_a_secret_of_plain_letters_is_wrong_where_it_is_refused(place: Place) -> None:
+    accepting(place, lambda _: False, "invalid_client")
+
+    with pytest.raises(ProviderError, match="invalid_client"):
+        await refreshed(place, "plain")
+
+
+async def test_a_server_that_takes_the_id_for_a_second_proof_gets_basic_alone(place: Place) -> None:
+    accepting(
+        place, lambda one: "client_id" not in form(one), "invalid_request", error_description="multiple authentication"
+    )
+
+    sent = await refreshed(place, "plain")
+
+    assert ["client_id" in form(one) for one in sent] == [True, False, False]
+
+
+async def test_basic_that_is_asked_for_by_name_is_sent_without_a_secret_too(place: Place) -> None:
+    account = place.server.account(auth_method="client_secret_basic")
+    found = await place.sign_in(account)
+    await OAuthProvider(place.clock).refresh(account, found)
+
+    assert place.server.to("/token")[-1].header("authorization") == f"Basic {base64.b64encode(b'tray:').decode()}"
+
+
+async def test_a_client_without_proof_can_be_asked_for_by_name(place: Place) -> None:
+    sent = await refreshed(place, "kept", auth_method="none")
+
+    assert all(one.header("authorization") is None and "client_secret" not in form(one) for one in sent)
+
+
+# -- pushed authorization requests that are offered and refused
+
+
+def pushing(place: Place, response: Response, **metadata: Any) -> None:
+    place.server.metadata |= {"pushed_authorization_request_endpoint": f"{place.server.issuer}/par", **metadata}
+    place.server.other["/par"] = answering(response)
+
+
+async def test_a_pushed_request_may_be_answered_with_200(place: Place) -> None:
+    pushing(place, json_response(200, request_uri="urn:example:1"))
+
+    sign_in = await place.prepare(place.server.account())
+
+    assert "request_uri=urn" in sign_in.prompt.url
+    await sign_in.close()
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        json_response(400, error="unauthorized_client"),
+        json_response(401, error="invalid_client"),
+        Response(403),
+        Response(404, b"<html>"),
+        Response(405),
+        Response(500),
+        Response(503),
+    ],
+    ids=lambda one: str(one.status),
+)
+async def test_where_a_pushed_request_is_not_taken_the_plain_one_is_made(
+    place: Place, response: Response, caplog: pytest.LogCaptureFixture
+) -> None:
+    pushing(place, response)
+
+    sign_in = await place.prepare(place.server.account())
+
+    assert "code_challenge=" in sign_in.prompt.url
+    assert "without pushing" in caplog.text
+    await sign_in.close()
+
+
+async def test_what_the_metadata_demands_is_not_left_out(place: Place) -> None:
+    pushing(place, Response(404), require_pushed_authorization_requests=True)
+
+    with pytest.raises(ProviderError):
+        await place.prepare(place.server.account())
+
+
+async def test_a_confidential_client_that_is_not_known_is_told(place: Place) -> None:
+    pushing(place, json_response(401, error="invalid_client"))
+
+    with pytest.raises(ProviderError, match="invalid_client"):
+        await SignIn.prepare(place.server.account(), OAuthProvider(place.clock, keeping("wrong")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -286,3 +287,34 @@ async def test_the_address_is_told_to_the_browser_alone(one: Running) -> None:
     for file in one.places.config_file.parent.rglob("*"):
         assert not file.is_file() or key not in file.read_text()
     assert not [shown for shown in one.notifier.seen if key in shown.body]
+
+
+# -- what was added here is confirmed before its first sign-in
+
+
+async def test_the_first_sign_in_of_an_account_that_was_added_here_names_its_hosts_and_waits(
+    one: Running, visitor: Visitor, provider: Provider
+) -> None:
+    added = await visitor.post("accounts", name="new", issuer=provider.issuer, client_id="tray")
+    opened = len(one.browser.opened)
+    asked = await visitor.post("accounts/new/login")
+    unconfirmed = len(one.browser.opened)
+    one.applet.sign_in("new")
+    await until(lambda: len(one.browser.opened) > unconfirmed)
+    by_the_lamp = one.browser.opened[-1]
+    agreed = await visitor.post("accounts/new/login", confirmed="yes")
+    await until(lambda: "code_challenge" in one.browser.opened[-1])
+    again = await visitor.post("accounts/new/login")
+
+    assert (added.status, asked.status, agreed.status, again.status) == (200, 409, 200, 200)
+    found = json.loads(asked.text)
+    assert (found["error"], found["hosts"]) == ("unconfirmed", ["127.0.0.1"])
+    assert unconfirmed == opened
+    assert "key=" in by_the_lamp, "the lamp opens the page, which names the hosts"
+
+
+async def test_only_the_server_that_the_page_was_loaded_from_can_answer_its_nonce(visitor: Visitor) -> None:
+    key = json.loads((await visitor.get("proof")).text)["key"]
+    proof = json.loads((await visitor.get("proof?nonce-1")).text)["proof"]
+
+    assert proof == hmac.new(key.encode(), b"nonce-1", "sha256").hexdigest()

@@ -11,6 +11,7 @@ import sys
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.builders import account, failure, tokens
 from tests.fakes.hand_plan import HandPlan
 from tests.fakes.notification_daemon import bare_bus
 from tests.fakes.one_account import Environment
-from tests.fakes.system_bus import CONNECTED, CONNECTING, DISCONNECTED, SystemBus
+from tests.fakes.system_bus import CONNECTED, CONNECTING, DISCONNECTED, OtherUser, SystemBus
 from tests.fakes.waiting import until
 from tests.keyring_session import eventually
 from tray_app.adapters.platform import linux_kernel_events as kernel_events
@@ -112,6 +113,77 @@ async def test_where_nobody_knows_the_network_it_is_told_a_second_after_sleep(bu
         await until(lambda: "network" in heard)
 
     assert heard == ["suspend", "resume", "network"]
+
+
+LOGIN1, MANAGER = "/org/freedesktop/login1", "org.freedesktop.login1.Manager"
+NETWORK_MANAGER, NETWORK = "/org/freedesktop/NetworkManager", "org.freedesktop.NetworkManager"
+DBUS = ("/org/freedesktop/DBus", "NameOwnerChanged")
+
+
+@LINUX
+@pytest.mark.parametrize("network_manager", [True, False])
+async def test_signals_of_another_user_are_not_believed(bus, caplog, network_manager):
+    caplog.set_level("WARNING")
+    async with watched(bus, network_manager=network_manager) as (system, heard):
+        attacker = await OtherUser.join(bus, system)
+        for member in ("PrepareForSleep", "PrepareForShutdown"):
+            for begins in (True, False):
+                await attacker.send(LOGIN1, member, "b", [begins], interface=MANAGER)
+        await attacker.send(NETWORK_MANAGER, "StateChanged", "u", [CONNECTED], interface=NETWORK)
+        own = attacker.name
+        for body in (["org.freedesktop.login1", "", own], ["org.freedesktop.NetworkManager", "", own]):
+            await attacker.send(*DBUS, "sss", body, interface="org.freedesktop.DBus")
+        await attacker.send(LOGIN1, "PrepareForSleep", "b", [True], interface=MANAGER)
+        await attacker.send(NETWORK_MANAGER, "StateChanged", "u", [CONNECTED], interface=NETWORK)
+        for signature, body in (("", []), ("s", ["x"]), ("u", [1]), ("as", [[]])):
+            for path, member, interface in (
+                (*DBUS, "org.freedesktop.DBus"),
+                (LOGIN1, "PrepareForSleep", MANAGER),
+                (NETWORK_MANAGER, "StateChanged", NETWORK),
+            ):
+                await attacker.send(path, member, signature, body, interface=interface)
+        still_delayed = system.login.delayed
+        system.falls_asleep()  # comes after all that
+        await until(lambda: heard and not system.login.delayed)
+        await attacker.close()
+
+    assert heard == ["suspend"]
+    assert still_delayed
+    assert caplog.text == ""
+
+
+@LINUX
+async def test_descriptors_that_others_send_are_closed_and_the_lock_is_kept(bus):
+    async with watched(bus) as (system, heard):
+        attacker = await OtherUser.join(bus, system)
+        before = _open_descriptors()
+        for _ in range(20):
+            for interface, member in ((MANAGER, "PrepareForSleep"), ("a.b", "Anything")):
+                await attacker.send(LOGIN1, member, "hhh", [0, 1, 2], interface=interface, unix_fds=[0, 1, 2])
+        still_delayed = system.login.delayed
+        system.falls_asleep()
+        await until(lambda: heard)
+        after = _open_descriptors()
+        await attacker.close()
+
+    assert after <= before
+    assert still_delayed
+
+
+def _open_descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@LINUX
+async def test_a_logind_that_starts_anew_is_believed_again(bus):
+    async with watched(bus) as (system, heard):
+        await system.close()
+        again = await SystemBus.start(bus)
+        again.network.StateChanged(CONNECTED)
+        await until(lambda: heard)
+        await again.close()
+
+    assert heard == ["network"]
 
 
 @LINUX

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import gzip
 import json
 import resource
@@ -177,13 +178,13 @@ async def test_a_life_counts_from_the_request(
     assert (await provider.refresh(account, held(account))).requested_at == asked_at
 
 
-async def test_a_stated_life_of_nothing_is_not_an_absent_one(
+async def test_a_stated_life_of_nothing_is_as_good_as_none(
     server: AuthorizationServer, provider: OAuthProvider
 ) -> None:
     server.token = answering(json_response(access_token="A1", token_type="Bearer", expires_in=0))
     account = named(server.issuer, quirks=Quirks(assumed_lifetime=timedelta(days=365)))
 
-    assert (await provider.refresh(account, held(account))).lifetime == timedelta(0)
+    assert (await provider.refresh(account, held(account))).lifetime == timedelta(days=365)
 
 
 async def test_tokens_of_another_configuration_are_not_sent(
@@ -217,7 +218,7 @@ async def test_a_redirect_is_not_followed(server: AuthorizationServer, provider:
         (json_response(200, error="invalid_grant", access_token="A", token_type="Bearer"), FailureKind.REFUSED),
         (json_response(429, ("Retry-After", "30")), FailureKind.THROTTLED),
         (json_response(200), FailureKind.UNREACHABLE),
-        (json_response(201, access_token="A", token_type="Bearer"), FailureKind.UNREACHABLE),
+        (Response(400, b'{"error": "invalid_grant"}', "text/plain"), FailureKind.REFUSED),
         (json_response(200, access_token="A", token_type="DPoP"), FailureKind.UNREACHABLE),
         (json_response(401, access_token="A", token_type="Bearer"), FailureKind.UNREACHABLE),
         (Response(200, b"<html>Log in to the hotel</html>", "text/html"), FailureKind.UNREACHABLE),
@@ -364,7 +365,7 @@ async def test_a_connection_that_waits_for_its_answer_asks_whether_the_other_sid
 async def test_a_connection_of_another_network_is_given_up_at_once(
     server: AuthorizationServer, provider: OAuthProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The looks of a real one need a second network; `test_way.py` has one, where it may make it."""
+    """The looks of a real one need a second network; `test_connection_watch.py` has one, where it may make it."""
     asked, gone = asyncio.Event(), asyncio.Event()
 
     async def never(_: Request) -> Response:
@@ -512,12 +513,37 @@ async def test_other_hosts_are_asked_through_the_proxy_without_telling_it_anythi
     assert len(proxy) == 1
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+async def test_a_socks_proxy_is_told_the_host_and_nothing_else(
+    provider: OAuthProvider, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    heard: list[bytes] = []
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(100))
+        writer.write(b"\x05\x00")  # no authentication (RFC 1928, 3)
+        heard.append(await reader.read(1000))
+        writer.write(b"\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00")  # connection refused (6)
+        await writer.drain()
+
+    async with bytes_server(conversation) as origin:
+        monkeypatch.setenv("https_proxy", origin.replace("http:", f"{scheme}:"))
+        found = await failure(provider, named("https://login.example.invalid"))
+        assert found.kind is FailureKind.UNREACHABLE
+
+    del found  # httpcore leaves the connection of a SOCKS proxy that refuses to the garbage collector
+    gc.collect()
+    assert heard[1] == b"\x05\x01\x00\x03\x15login.example.invalid\x01\xbb"
+
+
 async def test_a_proxy_of_another_kind_is_told(provider: OAuthProvider, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:9")
+    monkeypatch.setenv("https_proxy", "ftp://127.0.0.1:9")
 
     found = await failure(provider, named("https://login.example.invalid"))
 
-    assert found.message == "login.example.invalid cannot be reached (its proxy is neither http nor https)"
+    assert found.kind is FailureKind.UNREACHABLE
+    assert found.message == "login.example.invalid cannot be reached (its proxy is neither http, https nor socks5)"
 
 
 @pytest.mark.parametrize("origin", ["http://example.invalid", "http://localhost@example.invalid", "ftp://127.0.0.1"])

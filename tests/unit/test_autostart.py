@@ -129,7 +129,7 @@ def test_every_argument_reaches_the_program_as_it_was(command: list[str]) -> Non
 @pytest.mark.skipif(not shutil.which("desktop-file-validate"), reason="desktop-file-validate is not installed")
 @pytest.mark.parametrize(
     "command",
-    [[LAMPLIGHTER], ["/usr/bin/python3", "-m", "tray_app"], ['/odd/$HOME `id` "it\'s" 100% \\ *?~&;|<>()#/x']],
+    [[LAMPLIGHTER], ["/usr/bin/python3", "-P", "-m", "tray_app"], ['/odd/$HOME `id` "it\'s" 100% \\ *?~&;|<>()#/x']],
     ids=["the script", "the package", "a hostile path"],
 )
 def test_the_file_is_valid_by_freedesktops_own_tool(
@@ -157,7 +157,7 @@ def test_without_a_script_it_is_started_again_by_its_python(tmp_path: Path, monk
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python3"))
     monkeypatch.setattr("sysconfig.get_path", lambda _name: str(tmp_path))
 
-    assert default_command() == [str(tmp_path / "python3"), "-m", "tray_app"]
+    assert default_command() == [str(tmp_path / "python3"), "-P", "-m", "tray_app"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tray_app.adapters.platform.browser import _is_for_a_browser
+from tray_app.adapters.platform.browser import _is_for_a_browser, shell_safe
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,21 @@ def test_a_page_may_be_opened(url: str) -> None:
 )
 def test_anything_else_may_not(url: str) -> None:
     assert not _is_for_a_browser(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "opened"),
+    [
+        ("https://a.example/x?state=a&b=c%20d#e", "https://a.example/x?state=a&b=c%20d#e"),
+        ("https://[::1]:8080/", "https://[::1]:8080/"),
+        (
+            "https://a.example/$(touch${IFS}x);`id`|y&z",
+            "https://a.example/%24%28touch%24%7BIFS%7Dx%29%3B%60id%60%7Cy%26z",
+        ),
+        ("https://a.example/?a='b\"c\\&d=(e)", "https://a.example/?a=%27b%22c%5C&d=%28e%29"),
+        ("https://a.example/?a=b&reboot&/bin/sh=x", "https://a.example/?a=b&reboot=&%2Fbin%2Fsh=x"),
+        ("https://a;b@a.example/*[x]!~<>?q=?#f#g", "https://a%3Bb@a.example/%2A%5Bx%5D%21%7E%3C%3E?q=%3F#f%23g"),
+    ],
+)
+def test_what_a_shell_would_act_on_is_data(url: str, opened: str) -> None:
+    assert shell_safe(url) == opened

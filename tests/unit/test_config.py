@@ -262,9 +262,23 @@ def test_each_preset_says_where_it_was_read_and_holds_only_what_is_read_of_it():
     known |= {f"{name}_endpoint" for name in ("authorization", "token", "revocation", "device_authorization")}
     known |= {"token_endpoint_auth_method", "refused_codes", "configuration_codes", "assumed_lifetime_hours"}
     known |= {"id_token_issuer", "needs_client_secret", "title", "registration"}
+    known |= {"bearer_types", "refresh_parameters", "token_hosts"}
     for name, facts in tomllib.loads(FILE.read_text()).items():
         assert facts.keys() <= known, name
         assert all(source.startswith("https://") for source in facts["source"]), name
+
+
+@pytest.mark.parametrize(
+    ("pasted", "meant"),
+    [
+        ("https://a.example/.well-known/openid-configuration", "https://a.example"),
+        ("https://a.example/b/.well-known/openid-configuration", "https://a.example/b"),
+        ("https://a.example/.well-known/oauth-authorization-server/b", "https://a.example/b"),
+    ],
+)
+def test_the_address_of_the_metadata_in_place_of_the_issuer_is_told_with_what_to_write(pasted, meant):
+    with pytest.raises(Misconfigured, match=f'issuer = "{meant}"'):
+        preset_account(f'issuer = "{pasted}"\nclient_id = "tray"')
 
 
 def test_an_account_can_be_a_resource_alone():

@@ -45,7 +45,7 @@ def test_the_codes_their_pages_and_their_times_are_read():
         {"user_code": "\x1b]0;pwn\x07"},
         {"user_code": "A\nlamplighter: all is well"},
         {"user_code": "A\u202eB"},
-        {"user_code": "A" * 100},
+        {"user_code": "A" * 101},
         {"verification_uri": "javascript:alert(1)"},
         {"verification_uri": "http://a.example/device"},
         {"verification_uri": "https://a.example/\x1b[2J"},

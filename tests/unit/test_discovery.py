@@ -37,12 +37,14 @@ def read(status: int = 200, **members: Any) -> Endpoints | None:
             "https://a.example:8443/realms/b/",
             (
                 "https://a.example:8443/.well-known/oauth-authorization-server/realms/b",
+                "https://a.example:8443/.well-known/openid-configuration/realms/b",
                 "https://a.example:8443/realms/b/.well-known/openid-configuration",
+                "https://a.example:8443/realms/b/.well-known/oauth-authorization-server",
             ),
         ),
     ],
 )
-def test_the_metadata_is_looked_for_in_both_places(issuer: str, urls: tuple[str, str]) -> None:
+def test_the_metadata_is_looked_for_in_every_place(issuer: str, urls: tuple[str, ...]) -> None:
     assert metadata_urls(issuer) == urls
 
 
@@ -67,9 +69,7 @@ def test_what_metadata_does_not_tell_is_tried(members: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "members",
     [
-        {"issuer": f"{ISSUER}/"},
         {"issuer": "http://login.example.com"},
-        {"issuer": "https://LOGIN.example.com"},
         {"issuer": "https://evil.example"},
         {"issuer": None},
         {"token_endpoint": None},
@@ -79,7 +79,6 @@ def test_what_metadata_does_not_tell_is_tried(members: dict[str, Any]) -> None:
         {"authorization_endpoint": None},
         {"authorization_endpoint": "javascript:alert(1)"},
         {"authorization_endpoint": "https://login.example.com/#x"},
-        {"revocation_endpoint": "http://evil.example/revoke"},
         {"response_types_supported": ["token"]},
         {"code_challenge_methods_supported": ["plain"]},
     ],
@@ -139,3 +138,59 @@ def test_no_member_of_the_metadata_does_worse_than_being_refused(members: dict[s
 @given(st.integers(0, 1000), st.binary(), st.sampled_from(["application/json", "text/html", ""]))
 def test_no_bytes_are_metadata(status: int, body: bytes, content_type: str) -> None:
     assert endpoints_of(Answer(status, {"content-type": content_type}, body), ISSUER) is None
+
+
+# -- what real servers write
+
+
+@pytest.mark.parametrize("stated", [f"{ISSUER}/", "https://LOGIN.example.com", "HTTPS://login.example.com/"])
+def test_an_issuer_that_is_the_same_url_is_accepted_and_spelled_as_the_server_spells_it(stated: str) -> None:
+    found = read(issuer=stated)
+
+    assert found is not None
+    assert found.issuer == stated
+
+
+@pytest.mark.parametrize(
+    ("configured", "stated"),
+    [("https://a.example/b", "https://a.example/b/"), ("https://a.example/b/", "https://a.example/b")],
+)
+def test_a_slash_behind_a_path_makes_another_issuer_and_the_line_to_write_is_told(configured: str, stated: str) -> None:
+    body = json.dumps({"issuer": stated, "authorization_endpoint": stated, "token_endpoint": stated}).encode()
+
+    with pytest.raises(WrongMetadata, match=f'issuer = "{stated}"$'):
+        endpoints_of(Answer(200, {}, body), configured)
+
+
+def test_another_issuer_is_told_with_the_way_out() -> None:
+    with pytest.raises(WrongMetadata, match=r"https://other\.example; .*by hand"):
+        read(issuer="https://other.example")
+
+
+@pytest.mark.parametrize("wrong", ["", "/revoke", "http://login.example.com/revoke", 5, ["x"], "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "revocation_endpoint",
+        "registration_endpoint",
+        "device_authorization_endpoint",
+        "pushed_authorization_request_endpoint",
+    ],
+)
+def test_an_endpoint_that_a_sign_in_can_do_without_is_left_out_where_it_is_wrong(
+    name: str, wrong: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        found = read(**{name: wrong})
+
+    assert found == read()
+    assert name in caplog.text
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "application/octet-stream", ""])
+def test_metadata_is_read_whatever_its_content_type_and_byte_order_mark(content_type: str) -> None:
+    body = json.dumps({"issuer": ISSUER, "authorization_endpoint": ISSUER, "token_endpoint": ISSUER}).encode(
+        "utf-8-sig"
+    )
+
+    assert endpoints_of(Answer(200, {"content-type": content_type}, body), ISSUER) is not None

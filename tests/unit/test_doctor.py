@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tray_app.base.translation import catalog, told
+from tray_app.base.translation import catalog, translated_with
 from tray_app.core.message import msg
 from tray_app.interfaces.doctor import advice
 from tray_app.interfaces.doctor.examination import all_is_well, report_lines
@@ -77,7 +77,7 @@ def test_the_page_tells_it_in_the_persons_language_masked_as_well_and_programs_g
     path = f"{Path.home()}/.config"
     finding = cannot("folders", msg("{folder} cannot be written", folder=path), msg("Please tell us"))
 
-    page = finding.as_json(lambda text: told(text, catalog("de")))
+    page = finding.as_json(lambda text: translated_with(text, catalog("de")))
 
     assert (page["name"], page["says"]) == ("Ordner", "~/.config ist nicht beschreibbar")
     assert page["remedy"] == "Bitte sagen Sie uns Bescheid"

@@ -1,4 +1,4 @@
-"""Events: what `GET /v1/events` sends of them (contract, section 8), and how the bus delivers them."""
+"""Events: what `GET /v1/events` sends of them (.github/CONTRACT.md, section 8), and how the bus delivers them."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_a_page_that_is_not_oauth_never_ends_the_sign_in(status: int, content_ty
 
 
 def test_a_page_that_quotes_the_error_is_no_oauth_body() -> None:
-    assert page(400, "text/html", b'{"error": "invalid_grant"}').kind is FailureKind.UNREACHABLE
+    assert page(400, "text/html", b'<p>{"error": "invalid_grant"}</p>').kind is FailureKind.UNREACHABLE
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The contract's table of failures (section 5), row by row: what each answer is, and what comes of it."""
+"""The table of failures in .github/CONTRACT.md (section 5), row by row: what each answer is, and what comes of it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ ANSWERS = [
     ("an empty object", 200, JSON, b"{}", UNREACHABLE),
     ("a code that nobody knows", 400, JSON, oauth("cannot_do"), UNREACHABLE),
     ("GitHub's code at another provider", 200, JSON, oauth("bad_refresh_token"), UNREACHABLE),
-    ("invalid_grant on a page", 400, HTML, b'{"error": "invalid_grant"}', UNREACHABLE),
+    ("invalid_grant on a page", 400, HTML, b'<p>{"error": "invalid_grant"}</p>', UNREACHABLE),
+    ("invalid_grant as plain text", 400, {"content-type": "text/plain"}, oauth("invalid_grant"), REFUSED),
+    ("invalid_grant in a list of errors", 400, JSON, b'{"errors": [{"errorType": "invalid_grant"}]}', REFUSED),
+    ("interaction_required", 400, JSON, oauth("interaction_required"), REFUSED),
     ("too many requests", 429, {}, b"", THROTTLED),
     ("too many requests, in OAuth", 429, JSON, oauth("server_error"), THROTTLED),
     ("an outage that says for how long", 503, {"retry-after": "60"}, b"", THROTTLED),
@@ -164,7 +167,7 @@ def turned_away(*minutes: float, status: int = 403, kind: FailureKind = UNREACHA
     return record
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 418, 422])
 def test_who_is_turned_away_three_times_over_ten_minutes_is_offered_a_sign_in_and_retries_go_on(status):
     record = turned_away(0, 5, 10, status=status)
 

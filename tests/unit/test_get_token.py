@@ -75,3 +75,12 @@ async def test_who_joins_a_refresh_that_fails_waits_for_one_attempt_more(world):
 
     assert handed.access_token.reveal() == "A2"
     assert world.provider.seen == ["R0", "R0"]
+
+
+async def test_an_expired_token_is_never_handed_out(world):
+    refresher = await world.signed_in()
+    world.clock.pass_by(minutes=61)
+
+    with pytest.raises(Unavailable):
+        await token_of(refresher, world.clock, timedelta(0), wait=False)
+    assert refresher.token_at_hand() is None

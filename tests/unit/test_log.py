@@ -87,3 +87,15 @@ def test_what_a_bug_says_of_itself_stays_readable(written):
         log.exception("a bug")
 
     assert f"FileNotFoundError: [Errno 2] No such file or directory: {str(place)!r}" in stream.getvalue()
+
+
+@pytest.mark.parametrize("value", ["p:w d", "hunter2", "ä-secret", "x" * 300])
+def test_a_secret_that_this_process_holds_is_masked_however_short_it_is(written, value):
+    log, stream = written
+    secret = Secret(value)
+
+    log.warning("work: the server said %s", f"no such password: {value}")
+    log.error("failed", exc_info=ValueError(f"cannot use {value}"))
+
+    assert secret.reveal() not in stream.getvalue()
+    assert "***" in stream.getvalue()

@@ -14,10 +14,11 @@ from tests.builders import NOW, failure, tokens
 from tests.fakes.one_account import Environment, FailingStore
 from tray_app.adapters.oauth.http_client import AnswerLost
 from tray_app.core.account import RetryPolicy
-from tray_app.core.errors import SignInNeeded, StoreUnavailable
+from tray_app.core.errors import SignInNeeded, StoreUnavailable, Unavailable
 from tray_app.core.failure import FailureKind
 from tray_app.core.health import Health
 from tray_app.core.ports import ProviderError
+from tray_app.core.tokens import Secret
 from tray_app.engine.get_token import token_of
 from tray_app.engine.refresher import Refresher
 
@@ -162,7 +163,7 @@ async def test_the_log_has_a_line_for_each_health_and_none_for_more_of_the_same(
     lines = [record.getMessage() for record in caplog.records]
 
     assert [line.partition(",")[0] for line in lines if "attempt" in line] == ["work: retrying", "work: sign-in-needed"]
-    assert "lamplighter refresh work" in lines[-1]
+    assert "lamplighter login work" in lines[-1]
 
 
 async def test_who_only_reads_what_is_stored_has_nothing_to_log(world, caplog):
@@ -583,3 +584,103 @@ async def test_a_clock_that_goes_back_under_us_makes_no_token_younger_and_asks_f
 
     assert left == refresher.record.tokens.valid_for(world.clock.time) == timedelta(minutes=40)
     assert (refresher.health, world.provider.seen) == (Health.FRESH, [])
+
+
+# -- answers of no other use that bring a new refresh token
+
+
+async def test_a_new_refresh_token_in_an_answer_of_no_other_use_is_kept_and_sent_next(world):
+    refresher = await world.signed_in()
+    world.clock.pass_by(minutes=55)
+    world.provider.failures = [ProviderError(failure(FailureKind.UNREACHABLE, world.clock.time), Secret("N1"))]
+    await refresher.attend()
+    kept, handed = world.held(), await token_of(refresher, world.clock, timedelta(0), wait=False)
+    world.clock.pass_by(minutes=1)
+    await refresher.attend()
+
+    assert kept == "N1"
+    assert handed.access_token.reveal() == "A0"
+    assert world.provider.seen == ["R0", "N1"]
+    assert refresher.health is Health.FRESH
+
+
+async def test_where_the_store_refuses_it_it_is_kept_in_memory_and_offered_again(world):
+    refresher = await world.signed_in()
+    world.clock.pass_by(minutes=55)
+    world.store.writes = False
+    world.provider.failures = [ProviderError(failure(FailureKind.UNREACHABLE, world.clock.time), Secret("N1"))]
+    await refresher.attend()
+    world.store.writes = True
+    await refresher.settle()
+
+    assert world.held() == "N1"
+
+
+async def test_a_refusal_that_asks_for_the_person_keeps_the_tokens(world):
+    refresher = await world.signed_in()
+    world.clock.pass_by(minutes=55)
+    refusal = failure(FailureKind.REFUSED, world.clock.time, keeps_tokens=True)
+    world.provider.failures = [ProviderError(refusal)]
+    await refresher.attend()
+
+    assert refresher.health is Health.SIGN_IN_NEEDED
+    assert world.held() == "R0"
+    assert refresher.due() == world.clock.time + timedelta(hours=1)
+
+
+async def test_two_processes_that_want_the_same_account_refresh_it_once(world):
+    refresher, other = await world.signed_in(), world.of_another_process()
+    await other.load()
+    world.clock.pass_by(minutes=55)
+    await asyncio.gather(refresher.attend(), other.attend())
+
+    assert world.provider.seen == ["R0"]
+    assert {one.record.tokens.refresh_token.reveal() for one in (refresher, other)} == {"R1"}
+
+
+async def test_while_one_process_asks_the_provider_no_other_one_does(world):
+    refresher, other = await world.signed_in(), world.of_another_process()
+    await other.load()
+    world.clock.pass_by(minutes=55)
+    world.provider.go_on.clear()
+    asking = asyncio.create_task(refresher.attend())
+    while not world.provider.seen:  # noqa: ASYNC110 - another task sets no event
+        await asyncio.sleep(0)
+    waiting = asyncio.create_task(other.attend())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    asked_meanwhile = list(world.provider.seen)
+    world.provider.go_on.set()
+    await asyncio.gather(asking, waiting)
+
+    assert asked_meanwhile == world.provider.seen == ["R0"]
+
+
+async def test_a_second_caller_joins_the_refresh_under_way(world):
+    refresher = await world.signed_in()
+    await asyncio.gather(refresher.attempt(forced=True), refresher.attempt(forced=True))
+
+    assert world.provider.seen == ["R0"]
+
+
+async def test_a_refused_sign_in_leaves_nothing_in_the_store(world):
+    refresher = await world.signed_in()
+    world.provider.failures = [failure(FailureKind.REFUSED, world.clock.time)]
+    with pytest.raises(SignInNeeded):
+        await refresher.refresh()
+
+    assert world.held() is None
+
+
+async def test_a_provider_that_asked_to_be_left_alone_is_not_asked_for_a_person_either(world):
+    refresher = await world.signed_in()
+    until = world.clock.time + timedelta(minutes=5)
+    world.provider.failures = [failure(FailureKind.THROTTLED, world.clock.time, not_before=until)]
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await refresher.refresh()
+    asked = list(world.provider.seen)
+    world.clock.pass_by(minutes=5)
+    await refresher.refresh()
+
+    assert (asked, world.provider.seen) == (["R0"], ["R0", "R0"])

@@ -25,7 +25,16 @@ def test_every_attack_names_a_section_and_a_test_that_is_there() -> None:
 
     assert len(rows) > 40
     for attack, section in rows:
-        assert re.search(r"RFC \d{4}, |OpenID Connect Core, ", section), attack
+        assert re.search(r"RFC \d{4}, |OpenID Connect Core, |CVE-\d{4}-", section), attack
+
+
+def test_every_dialect_names_a_test_that_is_there() -> None:
+    lines = [line for line in (FOLDER / "dialects.md").read_text("utf-8").splitlines() if line.startswith("| ")][1:]
+
+    assert len(lines) > 25
+    for line in lines:
+        file, _, test = line.rstrip(" |").rpartition("`")[0].rpartition("`")[2].partition("::")
+        assert re.search(rf"^(async )?def {test}\(", (FOLDER / file).read_text("utf-8"), re.MULTILINE), line
 
 
 def test_each_of_the_thirteen_ways_has_a_test_in_which_another_refresher_fails() -> None:

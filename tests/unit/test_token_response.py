@@ -45,8 +45,8 @@ def test_what_is_left_out_is_unknown() -> None:
     assert tokens() == TokenAnswer(Secret("abc"), "Bearer", NOW)
 
 
-@pytest.mark.parametrize("status", [201, 204, 301, 302, 400, 401, 403, 500, 503])
-def test_only_status_200_is_a_success(status: int) -> None:
+@pytest.mark.parametrize("status", [301, 302, 400, 401, 403, 500, 503])
+def test_no_other_status_than_2xx_is_a_success(status: int) -> None:
     assert read(status=status) is None
 
 
@@ -61,7 +61,6 @@ def test_only_status_200_is_a_success(status: int) -> None:
         b"{}",
         b'{"token_type": "Bearer"}',
         b'{"access_token": "abc", "token_type": "Bearer"',
-        b'\xef\xbb\xbf{"access_token": "abc", "token_type": "Bearer"}',
         b'{"access_token": "ab\xe4", "token_type": "Bearer"}',
         b"[" * 100_000,
         b'{"a":' * 100_000,
@@ -80,12 +79,7 @@ def test_an_access_token_that_cannot_stand_in_a_header_is_none(wrong: object) ->
     assert read(access_token=wrong) is None
 
 
-@pytest.mark.parametrize("right", ["Bearer", "bearer", "BEARER"])
-def test_the_type_is_compared_without_case_and_handed_out_in_one_spelling(right: str) -> None:
-    assert tokens(token_type=right).token_type == "Bearer"
-
-
-@pytest.mark.parametrize("wrong", [None, "", "MAC", "DPoP", "N_A", "Bearer ", 1, ["Bearer"]])
+@pytest.mark.parametrize("wrong", ["MAC", "DPoP", "N_A", "BearerToken", 1, ["Bearer"], {"type": "Bearer"}, False])
 def test_a_token_of_another_type_is_not_used(wrong: object) -> None:
     assert read(token_type=wrong) is None
 
@@ -102,13 +96,15 @@ def test_an_empty_error_is_none(error: object) -> None:
 
 @pytest.mark.parametrize(
     ("stated", "seconds"),
-    [(3600, 3600), (0, 0), ("3600", 3600), (" 3600 ", 3600), ("3599.5", 3599.5), (3599.5, 3599.5), ("1e3", 1000)],
+    [(3600, 3600), ("3600", 3600), (" 3600 ", 3600), ("3599.5", 3599.5), (3599.5, 3599.5), ("1e3", 1000)],
 )
 def test_a_life_is_a_number_or_a_string_of_one(stated: object, seconds: float) -> None:
     assert tokens(expires_in=stated).lifetime == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("stated", [None, -1, "-1", "", "abc", True, False, [], {}, [3600], "nan", "inf", 10**400])
+@pytest.mark.parametrize(
+    "stated", [None, 0, "0", -1, "-1", "", "abc", True, False, [], {}, [3600], "nan", "inf", 10**400]
+)
 def test_a_life_that_says_nothing_is_unknown(stated: object) -> None:
     assert tokens(expires_in=stated).lifetime is None
 
@@ -131,7 +127,7 @@ def test_a_refresh_token_that_is_none_is_left_out(stated: object) -> None:
     assert tokens(refresh_token=stated).refresh_token is None
 
 
-@pytest.mark.parametrize("stated", [None, "", " ", 1, ["openid"], "open\x1bid"])
+@pytest.mark.parametrize("stated", [None, "", " ", 1, [], [1], [["openid"]], "open\x1bid"])
 def test_scopes_that_say_nothing_are_unknown(stated: object) -> None:
     assert tokens(scope=stated).scopes is None
 
@@ -184,11 +180,6 @@ def test_json_is_known_by_its_content_type(content_type: str) -> None:
     assert read(content_type=content_type) is not None
 
 
-@pytest.mark.parametrize("content_type", ["text/html", "text/plain", ""])
-def test_json_that_does_not_say_so_is_none(content_type: str) -> None:
-    assert read(content_type=content_type) is None
-
-
 def test_a_form_is_read_where_the_server_says_it_is_one() -> None:
     answer = read(
         b"access_token=gho_1&token_type=bearer&expires_in=60&scope=repo",
@@ -220,7 +211,7 @@ def test_no_members_make_it_raise(members: dict[str, Any]) -> None:
 def test_no_bytes_make_it_raise(status: int, body: bytes, content_type: str) -> None:
     answer = read(body, status=status, content_type=content_type)
 
-    assert answer is None or status == 200
+    assert answer is None or 200 <= status < 300
 
 
 DATES = (

@@ -1,1 +1,1 @@
-"""What every other part uses: log, paths, clock, translation, HTTP. Nothing in here knows an account."""
+"""Shared by all other parts: log, paths, clock, translation, HTTP. Nothing in here knows an account."""

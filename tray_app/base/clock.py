@@ -1,4 +1,4 @@
-"""The one door to the wall clock."""
+"""The only module that reads the wall clock."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class WallClock:
         return datetime.now(UTC)  # noqa: TID251 - this is the door
 
     def since_boot(self) -> float:
-        """Seconds on a clock that nobody can set and that goes on while the machine sleeps."""
+        """Seconds on a clock that cannot be set and keeps running while the machine sleeps."""
         if sys.platform == "win32":
             return time.monotonic()
         else:  # noqa: RET505 - so mypy knows which platform each branch is for
-            # Linux's monotonic clock stops in sleep, and so does Python's choice on macOS; these do not.
+            # Linux's CLOCK_MONOTONIC and Python's choice on macOS stop during sleep; these do not.
             return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -1,4 +1,4 @@
-"""Tells when the configuration file changes, by the system's own events: nothing runs while nothing happens.
+"""Reports changes of the configuration file from the system's file events: idle, it uses no CPU.
 
 Folders are watched, not the file: an editor that saves by rename puts another file in its place. Where a folder is not
 there yet, the nearest one above it is watched until it is; where the file is a symlink, its target is watched as well.
@@ -21,12 +21,12 @@ from tray_app.base.log import LOG
 QUIET = 0.2
 """Seconds without an event after which a change counts as done: an editor's save is several events."""
 LONGEST = 1.0
-"""Seconds after its first event when a change is told all the same."""
+"""Seconds after the first event when a change is reported even if events keep coming."""
 
 
 @dataclass(frozen=True)
 class Watched:
-    """What in these folders matters: whatever happens to one of the names."""
+    """The names that matter, by folder."""
 
     folders: frozenset[Path]
     names: frozenset[str]
@@ -34,7 +34,7 @@ class Watched:
 
 class _Events(Protocol):
     def close(self) -> None:
-        """No event comes after this."""
+        """Stops; no event follows."""
 
 
 class FileWatcher:
@@ -66,7 +66,7 @@ class FileWatcher:
 
     def _watch(self) -> None:
         watched: Watched | None = None
-        while (wanted := self._wanted()) != watched:  # looks again: a folder may have come in between
+        while (wanted := self._wanted()) != watched:  # again: a folder may have been created in between
             self.close()
             try:
                 self._events = (Inotify if sys.platform == "linux" else Watchdog)(self._loop, wanted, self._happened)
@@ -83,7 +83,7 @@ class FileWatcher:
 
     def _happened(self) -> None:
         if self._events is None:
-            return  # it was on its way when we closed
+            return  # queued before `close`
         now = self._loop.time()
         if self._timer is None:
             self._first = now
@@ -92,12 +92,12 @@ class FileWatcher:
         self._timer = self._loop.call_at(min(now + QUIET, self._first + LONGEST), self._tell)
 
     def _tell(self) -> None:
-        self._watch()  # first, so that nothing falls between: a folder may have gone or come, a symlink point elsewhere
+        self._watch()  # first, to miss nothing: folders or symlinks may have changed
         self._changed()
 
 
 def _nearest(path: Path) -> Path:
-    """The path itself or the nearest one above it whose folder is there."""
+    """The path, or its nearest ancestor whose parent folder exists."""
     while not path.parent.is_dir():
         path = path.parent
     return path
@@ -107,7 +107,7 @@ class Inotify:
     """Linux: read in the loop itself, without a thread (man 7 inotify). A quarter of watchdog's memory."""
 
     _MASK = 0x2 | 0x4 | 0x8 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800
-    """IN_MODIFY, ATTRIB, CLOSE_WRITE, MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF, MOVE_SELF: all but reading."""
+    """IN_MODIFY, ATTRIB, CLOSE_WRITE, MOVED_FROM, MOVED_TO, CREATE, DELETE, DELETE_SELF, MOVE_SELF: not reads."""
     _HEAD = struct.Struct("iIII")
     """Watch, mask, cookie, and the length of the name that follows."""
 
@@ -156,10 +156,10 @@ class Watchdog:
         from watchdog.events import FileSystemEvent, FileSystemEventHandler
         from watchdog.observers import Observer
 
-        class Told(FileSystemEventHandler):
+        class Handler(FileSystemEventHandler):
             def on_any_event(self, event: FileSystemEvent) -> None:
                 if event.event_type in {"opened", "closed_no_write"}:
-                    return  # somebody reads, maybe we
+                    return  # only a read, possibly our own
                 paths = [Path(os.fsdecode(path)) for path in (event.src_path, event.dest_path)]
                 gone = event.event_type == "deleted" and not watched.folders.isdisjoint(paths)
                 if gone or not watched.names.isdisjoint(path.name for path in paths):
@@ -167,7 +167,7 @@ class Watchdog:
 
         self._observer = Observer()
         for folder in watched.folders:
-            self._observer.schedule(Told(), str(folder))
+            self._observer.schedule(Handler(), str(folder))
         self._observer.start()
 
     def close(self) -> None:

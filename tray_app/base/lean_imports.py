@@ -1,4 +1,4 @@
-"""Imports of libraries without the parts of them that a tray need not carry."""
+"""Imports libraries without the parts that are not used here, to save memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def stand_ins(modules: Mapping[str, object]) -> Iterator[None]:
-    """Within it these modules import as given, None as if it were not installed; what is loaded already stays."""
+    """Within it these modules import as given, None as if not installed; modules already loaded stay."""
     given = {name: module for name, module in modules.items() if name not in sys.modules}
     sys.modules.update(given)  # type: ignore[arg-type]  # Python takes any object, and None for "not to be had"
     try:

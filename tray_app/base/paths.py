@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 import tempfile
-import warnings
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tray_app.base.runtime_folder import runtime_folder
 from tray_app.base.socket_path import HOME_VARIABLE, SOCKET_VARIABLE, socket_in
-from tray_app.core.errors import LamplighterError
+from tray_app.core.errors import Misconfigured
 from tray_app.core.message import msg
+
+if sys.platform != "win32":
+    from tray_app.base.ownership import checked, refuse_owner_or_mode
 
 _person_s_umask = -1
 """A process has one umask, and the only way to read it is to set it: hence a variable of the module."""
@@ -31,7 +35,7 @@ def person_s_umask() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The folders and files of one Lamplighter (contract, section 2)."""
+    """The folders and files of one Lamplighter (.github/CONTRACT.md, section 2)."""
 
     config_file: Path
     state: Path
@@ -49,6 +53,12 @@ class Places:
             return self.named_socket
         return Path(socket_in(str(self.runtime)))
 
+    def folders(self) -> Iterator[Path]:
+        """Whose contents are believed: nobody else may write them."""
+        if self.home is not None:
+            yield self.home
+        yield from (self.config_file.parent, self.state, self.log_file.parent, self.runtime)
+
     @property
     def instance_lock(self) -> Path:
         """Held by the running applet for as long as it lives."""
@@ -56,24 +66,33 @@ class Places:
 
 
 def places() -> Places:
-    """The places of this process, from its environment. Creates nothing; a home of ours is closed to others."""
+    """The places of this process, from its environment. Creates nothing; a home of ours is closed to others.
+
+    Raises `Misconfigured` where another user could have put something there, as ssh does (StrictModes).
+    """
+    here = found_places()
+    for folder in here.folders():
+        refuse_others(folder)
+    if here.home is not None:
+        _close(here.home)
+    return here
+
+
+def found_places() -> Places:
+    """The same, not looked at: for those who tell what is wrong with them."""
     home, socket = os.environ.get(HOME_VARIABLE), os.environ.get(SOCKET_VARIABLE)
     named_socket = Path(socket).expanduser().absolute() if socket else None
     if home:
-        folder = Path(home).expanduser().absolute()
-        _close(folder)
-        return replace(places_in(folder), named_socket=named_socket)
+        return replace(places_in(Path(home).expanduser().absolute()), named_socket=named_socket)
     from platformdirs import PlatformDirs
 
     dirs = PlatformDirs("lamplighter", appauthor=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # without XDG_RUNTIME_DIR it warns of its fall-back; `private_folder` judges it
-        runtime = dirs.user_runtime_path
+    runtime = runtime_folder()
     return Places(
         config_file=dirs.user_config_path / "config.toml",
         state=dirs.user_state_path / "state",
         log_file=dirs.user_log_path / "lamplighter.log",
-        runtime=runtime,
+        runtime=dirs.user_runtime_path if runtime is None else Path(runtime),
         named_socket=named_socket,
     )
 
@@ -92,30 +111,66 @@ def places_in(home: Path) -> Places:
 def private_folder(path: Path) -> Path:
     """The folder, made 0700 with its parents where it is not there, whatever the umask.
 
-    Raises `LamplighterError` where it is another user's, as a folder in a shared place may be.
+    Raises `Misconfigured` where it is another user's or others may write it, and where we may not make or close it.
     """
-    if not path.is_dir():
-        for parent in reversed([path, *path.parents]):
-            if not parent.exists():
-                parent.mkdir(mode=0o700, exist_ok=True)
-    if sys.platform != "win32":
-        found = path.stat()
-        if found.st_uid != os.getuid():
-            raise LamplighterError(
-                msg("the folder {path} belongs to another user", path=path),
-                msg("Move it away, or set LAMPLIGHTER_HOME"),
-            )
-        if found.st_mode & 0o077:
-            path.chmod(0o700)
+    try:
+        if sys.platform == "win32":
+            _made(path)
+        else:
+            _made(folder := checked(path))
+            _closed(folder)
+    except PermissionError as error:
+        raise Misconfigured(
+            msg("the folder {path} cannot be used ({reason})", path=path, reason=error.strerror or error),
+            msg("Make it yours, or set LAMPLIGHTER_HOME"),
+        ) from error
     return path
 
 
-def _close(home: Path) -> None:
-    """Leaves it 0700, where a person made it otherwise; not where it is everybody's, as /tmp is."""
-    if sys.platform != "win32" and home.is_dir():
-        found = home.stat()
-        if found.st_uid == os.getuid() and found.st_mode & 0o077 and not found.st_mode & stat.S_ISVTX:
-            home.chmod(0o700)
+def _made(folder: Path) -> None:
+    if not folder.is_dir():
+        for one in reversed([folder, *folder.parents]):
+            if not one.exists():
+                one.mkdir(mode=0o700, exist_ok=True)
+
+
+if sys.platform == "win32":
+
+    def refuse_others(path: Path) -> None:
+        """A profile's folders are its user's alone."""
+
+    def _close(home: Path) -> None:
+        pass
+
+else:
+
+    def refuse_others(path: Path) -> None:
+        """Raises `Misconfigured` where another user than root could have put there what we would believe.
+
+        Links are followed where they are this user's or root's, as dotfile managers make them. What is not there yet,
+        or cannot be looked at, is not refused.
+        """
+        try:
+            target = checked(path)
+            found = target.stat(follow_symlinks=False)
+        except OSError:
+            return
+        refuse_owner_or_mode(found, target, trusted={0, os.getuid()})
+
+    def _close(home: Path) -> None:
+        """Leaves it 0700, where a person made it otherwise; not where it is root's."""
+        with suppress(OSError):
+            _closed(checked(home), of_root=True)
+
+    def _closed(folder: Path, *, of_root: bool = False) -> None:
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            found, us = os.fstat(opened), os.getuid()
+            refuse_owner_or_mode(found, folder, trusted={0, us} if of_root else {us})
+            if found.st_uid == us and found.st_mode & 0o077:
+                os.fchmod(opened, 0o700)
+        finally:
+            os.close(opened)
 
 
 def write_private(path: Path, text: str) -> None:

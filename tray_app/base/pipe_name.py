@@ -1,7 +1,7 @@
-"""What the agent's pipe is called on Windows, where its socket has no path. Next to nothing is imported."""
+"""What the agent's pipe is called on Windows, where sockets have no path. Imports almost nothing."""
 
 import os
-from _blake2 import blake2b  # what `hashlib` has it from: OpenSSL is not loaded for it
+from _blake2 import blake2b  # hashlib's own source for it, without loading OpenSSL
 
 PREFIX = "\\\\.\\pipe\\"
 LONGEST = 256
@@ -9,8 +9,8 @@ LONGEST = 256
 
 
 def pipe_name(runtime: str) -> str:
-    r"""`\\.\pipe\lamplighter-...`: another one for each runtime folder, however that is written."""
-    folder = os.path.normcase(os.path.abspath(runtime))  # noqa: PTH100 - `pathlib` costs more than the whole errand
+    r"""`\\.\pipe\lamplighter-...`: one per runtime folder, however its path is written."""
+    folder = os.path.normcase(os.path.abspath(runtime))  # noqa: PTH100 - `pathlib` takes longer to import than the request itself
     return f"{PREFIX}lamplighter-{blake2b(folder.encode(errors='surrogatepass'), digest_size=16).hexdigest()}"
 
 

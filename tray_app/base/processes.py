@@ -1,4 +1,4 @@
-"""Where a person's own programs are. A start from the desktop has not the PATH of their shell."""
+"""Finds a person's own programs. A process started from the desktop does not have their shell's PATH."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,18 +31,29 @@ _TERMINALS = (
     ("wezterm", "start", "--"),
     ("xterm", "-e"),
 )
-"""Terminals of Linux desktops, each with the word after which it takes a program and its arguments as they are."""
+"""Terminals of Linux desktops, each with the option after which it takes a program and its arguments unquoted."""
 
 
 def find_program(name: str) -> str | None:
-    """The program's absolute path: as named, on the PATH, or where installers put it; None where it is nowhere."""
+    """The program's absolute path: as named, on the PATH, or where installers put it; None if not found."""
     if os.sep in name or name.startswith("~"):
         return shutil.which(str(Path(name).expanduser()))
-    return shutil.which(name) or next((found for folder in _usual_places() if (found := _in(folder, name))), None)
+    on_path = (Path(folder) for folder in os.environ.get("PATH", os.defpath).split(os.pathsep))
+    return next((found for folder in (*on_path, *_usual_places()) if (found := _in(folder, name))), None)
 
 
 def _in(folder: Path, name: str) -> str | None:
-    return shutil.which(name, path=str(folder))
+    """The program in this folder. On Windows `shutil.which` looks in the current folder first, where anybody may have
+    put a program of the same name; a relative folder on the PATH is the current one in disguise.
+    """
+    if not folder.is_absolute():
+        return None
+    if sys.platform == "win32":
+        endings = [""] if Path(name).suffix else os.environ.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(os.pathsep)
+        found = (folder / (name + ending) for ending in endings)
+        return next((str(one) for one in found if one.is_file()), None)
+    else:  # noqa: RET505 - so that the types of both platforms can be checked
+        return shutil.which(name, path=str(folder))
 
 
 def _usual_places() -> Iterator[Path]:
@@ -71,14 +83,14 @@ def start_detached(argv: Sequence[str], environment: Mapping[str, str]) -> subpr
 
 
 def start_and_forget(argv: Sequence[str], environment: Mapping[str, str] = MappingProxyType({})) -> None:
-    """The same, and reaped when it ends: a thread sleeps in waitpid and wakes once. Raises OSError."""
+    """The same, and reaps the program when it ends: a thread blocks in waitpid. Raises OSError."""
     program = start_detached(argv, environment)
     threading.Thread(target=program.wait, name="program", daemon=True).start()
 
 
 def terminal_for(argv: Sequence[str]) -> list[str] | None:
     """The argument list that runs the program in a window of its own; None where no terminal was found."""
-    system = platform.system()  # mypy would take what is not for its own platform for dead code
+    system = platform.system()  # with sys.platform, mypy would see dead code here
     if system == "Windows":
         return [os.environ.get("COMSPEC", "cmd.exe"), "/c", "start", "", *argv]
     if system == "Darwin":

@@ -1,13 +1,10 @@
-"""Where the agent listens. Next to nothing is imported: `lamplighter token` reads this before anything else."""
+"""Where the agent listens. Imports almost nothing: `lamplighter token` reads this before anything else."""
 
 import os
 import sys
 
 HOME_VARIABLE = "LAMPLIGHTER_HOME"
 SOCKET_VARIABLE = "LAMPLIGHTER_SOCKET"
-
-_RUNTIME = {"linux": ("XDG_RUNTIME_DIR", "lamplighter"), "win32": ("LOCALAPPDATA", "Temp/lamplighter")}
-"""A variable, and where the runtime folder is below what it names; `places()` asks the platform itself."""
 
 
 def socket_in(runtime: str) -> str:
@@ -21,16 +18,15 @@ def socket_in(runtime: str) -> str:
 
 
 def socket_path() -> str | None:
-    """Where `places().socket` is; None where that takes more than a look at the environment."""
+    """Where `places().socket` is; None where the environment alone does not say."""
     named, home = os.environ.get(SOCKET_VARIABLE), os.environ.get(HOME_VARIABLE)
-    variable, below = _RUNTIME.get(sys.platform, ("", ""))
-    folder = os.environ.get(variable)
+    path: str | None
     if named or home:
         path = named or f"{home}/run"
-    elif folder:
-        path = f"{folder}/{below}"
     else:
-        return None
-    if path.startswith("~"):
+        from tray_app.base.runtime_folder import runtime_folder
+
+        path = runtime_folder()
+    if path is None or path.startswith("~"):
         return None
     return path if named else socket_in(path)

@@ -1,4 +1,4 @@
-"""The language of the desktop: what was said in English, in the person's own words.
+"""Translation of messages into the desktop's language.
 
 The catalogs lie in `locale`, made with Babel by `python packaging/languages.py`. English is the source and needs none:
 nothing is read or imported for it. What a catalog lacks stays English.
@@ -21,26 +21,26 @@ SOURCE: Final = "en"
 
 
 def translated(text: str) -> str:
-    """The text in the desktop's language where it was said with `said`; any other as it is."""
-    return told(text, catalog(language()))
+    """A message (`core/message.py`) in the desktop's language; an ordinary string unchanged."""
+    return translated_with(text, catalog(language()))
 
 
 def _(template: str, /, **arguments: object) -> str:
-    """For pages, which are written where they are read: says and translates in one."""
+    """For pages: makes a message and translates it at once."""
     return translated(msg(template, **arguments))
 
 
-def told(text: str, translate: Callable[[str], str] | None) -> str:
-    """The text with its templates, and those of what fills it, translated."""
+def translated_with(text: str, translate: Callable[[str], str] | None) -> str:
+    """The text with its template and its arguments' templates translated."""
     if translate is None or not isinstance(text, Message):
         return str(text)
-    arguments = {name: told(value, translate) for name, value in text.arguments.items()}
+    arguments = {name: translated_with(value, translate) for name, value in text.arguments.items()}
     return filled(translate(text.template), arguments)
 
 
 @cache
 def language() -> str:
-    """The first of the desktop's languages that there is a catalog for, as the name of its folder; else English."""
+    """The first of the desktop's languages that has a catalog, as its folder's name; else English."""
     for wanted in preferred(os.environ, _platforms):
         for name in (wanted, wanted.partition("_")[0]):
             if name == SOURCE or _file(name).is_file():
@@ -78,12 +78,12 @@ def _plain(locale: str) -> str:
 
 
 def _file(name: str) -> Path:
-    # A name from the environment: "../x" would lead elsewhere.
+    # The name comes from the environment: "../x" would leave the folder.
     return CATALOGS / (name if name.replace("_", "").isalnum() else "_") / "LC_MESSAGES" / f"{DOMAIN}.mo"
 
 
 def _platforms() -> str:
-    """What Windows and macOS show their menus in; not verified on a real machine. Linux says it in the environment."""
+    """The language of the menus on Windows and macOS; unverified on real machines. Linux uses the environment."""
     found = ""
     if sys.platform == "win32":
         import ctypes

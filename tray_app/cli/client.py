@@ -1,4 +1,4 @@
-"""What commands ask: the running applet, or where none runs an engine in this process for a moment."""
+"""Carries out commands: asks the running applet or, where there is none, runs an engine in this process."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tray_app.base.paths import places
 from tray_app.core.errors import Misconfigured, StoreUnavailable
+from tray_app.core.failure import printable
 from tray_app.core.tokens import Secret
 from tray_app.interfaces.agent.client import AgentClient
 
@@ -30,7 +31,7 @@ LOOK_SECONDS = 5.0
 
 
 def sign_out(account: str) -> str | None:
-    """Signs out; what could not be revoked, in words. Raises `LamplighterError`."""
+    """Signs out; returns a sentence about what could not be revoked. Raises `LamplighterError`."""
     applet = AgentClient(places().socket)
     if applet.alive():
         unrevoked: str | None = applet.ask("POST", applet.account(account, "logout")).get("unrevoked")
@@ -98,13 +99,13 @@ def token_of(applet: AgentClient | None, account: str, min_ttl: int, *, wait: bo
 
     try:
         return token_json(here(act, for_tokens=True))
-    finally:  # whether or not it lives long enough, it is the newest
+    finally:  # even if it expires too soon, it is the newest
         for lost in filter(None, map(_lost, asked)):
-            sys.stderr.write(f"lamplighter: {lost}\n")
+            sys.stderr.write(printable(f"lamplighter: {lost}\n"))
 
 
 def _lost(managed: ManagedAccount) -> StoreUnavailable | None:
-    """The error where the newest tokens ended with the engine that was here, since the store refused them."""
+    """The error where the store refused the newest tokens, which are lost with this engine."""
     name, failure = managed.account.name, managed.unsaved
     if failure is None:
         return None
@@ -113,7 +114,7 @@ def _lost(managed: ManagedAccount) -> StoreUnavailable | None:
 
 
 def set_client_secret(account: str, secret: Secret) -> str:
-    """Keeps the account's client secret; returns the store's name. Raises `LamplighterError`."""
+    """Stores the account's client secret; returns the store's name. Raises `LamplighterError`."""
     applet = AgentClient(places().socket)
     if applet.alive():
         body = {"client_secret": secret.reveal()}
@@ -129,7 +130,7 @@ def keeps_tokens() -> bool:
 
 
 def forget(account: str) -> None:
-    """Removes what is kept of the account's client: its secret, its registration. Raises `LamplighterError`."""
+    """Removes the account's client secret and registration. Raises `LamplighterError`."""
     applet = AgentClient(places().socket)
     if applet.alive():
         applet.ask("POST", applet.account(account, "forget"))
@@ -215,7 +216,7 @@ def here(act: Callable[[Engine], Awaitable[T]], *, for_tokens: bool = False, sta
 
 
 def _end_once(signals: list[int]) -> None:
-    """The first signal cancels this task; more change nothing: a closing terminal sends two, a person too."""
+    """The first signal cancels this task; further ones do nothing: a closing terminal sends two."""
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
 
     def end(number: int) -> None:

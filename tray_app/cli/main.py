@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import sys
 import threading
@@ -15,6 +16,7 @@ from tray_app.base.paths import places
 from tray_app.cli import client as asking
 from tray_app.cli.commands.terminal import ACCOUNT, say
 from tray_app.core.errors import LamplighterError, Unavailable
+from tray_app.core.failure import printable
 from tray_app.interfaces.agent.client import AgentClient
 
 QUIT_SECONDS = 40.0
@@ -23,7 +25,7 @@ LONGEST_TTL = 999_999_999
 
 
 def main() -> int:
-    """Runs the command line; its exit code. What is expected is told in one line, a bug goes to the log."""
+    """Runs the command line; its exit code. Expected errors are printed in one line, a bug goes to the log."""
     try:
         return int(cli.main(standalone_mode=False, prog_name="lamplighter") or 0)
     except click.exceptions.Abort:
@@ -31,7 +33,9 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        sys.stderr.write(printable(shown.getvalue()))
         return error.exit_code
     except LamplighterError as error:
         say(str(error))
@@ -44,9 +48,9 @@ def main() -> int:
 
 
 class _Rooms(click.Group):
-    """Commands of this file, and those of rooms that are imported when they are asked for."""
+    """The commands of this file, and those in modules that are imported on demand."""
 
-    rooms: ClassVar = {
+    modules: ClassVar = {
         "autostart": "tray_app.cli.commands.autostart:start_at_login",
         "accounts": "tray_app.cli.commands.accounts:accounts",
         "completion": "tray_app.cli.commands.completion:completion",
@@ -60,13 +64,13 @@ class _Rooms(click.Group):
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *self.rooms})
+        return sorted({*super().list_commands(ctx), *self.modules})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.rooms:
+        if cmd_name not in self.modules:
             return super().get_command(ctx, cmd_name)
-        room, _, name = self.rooms[cmd_name].partition(":")
-        found: click.Command = getattr(importlib.import_module(room), name)
+        module, _, name = self.modules[cmd_name].partition(":")
+        found: click.Command = getattr(importlib.import_module(module), name)
         return found
 
 

@@ -1,4 +1,4 @@
-"""A sign-in that is asked for at a terminal: by the running applet, or by an engine of this process.
+"""Sign-in from a terminal: by the running applet, or by an engine in this process.
 
 Whoever sits elsewhere pastes the answer here. It is read beside all else: the browser's own answer may come first.
 """
@@ -12,16 +12,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from tray_app.base.paths import person_s_umask, places
 from tray_app.cli.client import here, watched_accounts
+from tray_app.cli.pasted_line import read_line
 from tray_app.core.errors import LamplighterError, SignInFailed, error_named
 from tray_app.core.ports import Flow, SignInPrompt
 from tray_app.engine.engine import Engine
 from tray_app.interfaces.agent.client import AgentClient
-
-_LONGEST_LINE: Final = 20_000
 
 Show = Callable[[SignInPrompt], bool]
 """Shows the person where to sign in; says whether an answer may be pasted now."""
@@ -40,7 +39,7 @@ def sign_in(account: str, flow: Flow, show: Show) -> None:
 
 async def _here(engine: Engine, account: str, flow: Flow, show: Show) -> None:
     prompt = await engine.sign_in(account, None, flow)
-    signing_in = engine.sign_ins.under_way(account)  # asked for first: the browser may be quick
+    signing_in = engine.sign_ins.under_way(account)  # first: the browser may be quick
     if await asyncio.to_thread(show, prompt):
         loop, pasted = asyncio.get_running_loop(), asyncio.Event()
         lines: list[str] = []
@@ -67,7 +66,7 @@ async def _watched(engine: Engine, account: str) -> None:
 
 def _by_applet(applet: AgentClient, account: str, flow: Flow, show: Show) -> None:
     events = applet.events()
-    next(events)  # from here on nothing is missed
+    next(events)  # subscribed: no event is missed from here on
     wrong: list[LamplighterError] = []
 
     def paste(line: str) -> None:
@@ -78,11 +77,11 @@ def _by_applet(applet: AgentClient, account: str, flow: Flow, show: Show) -> Non
             applet.ask("POST", applet.account(account, "answer"), {"answer": line.strip()})
         except LamplighterError as error:
             wrong.append(error)
-            _cancel(applet, account)  # which ends the waiting below
+            _cancel(applet, account)  # which ends the wait below
 
     try:
         asked = applet.ask("POST", applet.account(account, "login"), {"browser": False, "flow": flow})
-        if show(_invitation(asked)):
+        if show(_prompt_from(asked)):
             _read_line(paste)
         _await(account, events)
     except KeyboardInterrupt:
@@ -92,7 +91,7 @@ def _by_applet(applet: AgentClient, account: str, flow: Flow, show: Show) -> Non
         raise wrong[0] if wrong else error from None
 
 
-def _invitation(asked: dict[str, Any]) -> SignInPrompt:
+def _prompt_from(asked: dict[str, Any]) -> SignInPrompt:
     expires_at = asked.get("expires_at")
     return SignInPrompt(
         asked["authorization_url"] or "",
@@ -131,19 +130,8 @@ def _check(account: str, line: str) -> None:
 
 
 def _read_line(read: Callable[[str], None]) -> None:
-    """Calls with the next line of standard input, or with what there was before its end, from a thread of its own.
-
-    Not through `sys.stdin`: a thread that waits in it makes the interpreter abort at its end.
-    """
-
-    def wait() -> None:
-        line = b""
-        with suppress(OSError):
-            while b"\n" not in line and len(line) < _LONGEST_LINE and (piece := os.read(0, 4096)):
-                line += piece
-        read(line.partition(b"\n")[0].decode("utf-8", "replace"))
-
-    threading.Thread(target=wait, name="pasted", daemon=True).start()
+    """Calls with the next line of standard input, from a thread of its own."""
+    threading.Thread(target=lambda: read(read_line()), name="pasted", daemon=True).start()
 
 
 def _attached(argv: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:

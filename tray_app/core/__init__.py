@@ -1,1 +1,1 @@
-"""Values and pure functions: what is known of an account and what follows from it. No clock, no I/O."""
+"""Values and pure functions: the state of an account and what follows from it. No clock, no I/O."""

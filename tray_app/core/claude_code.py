@@ -57,7 +57,7 @@ def reading_of(text: str) -> Reading | None:
 
 
 def health_at(reading: Reading | None, now: datetime) -> Health:
-    """The account's health (contract, section 9); past `expires_at` it is still fresh."""
+    """The account's health (.github/CONTRACT.md, section 9); past `expires_at` it is still fresh."""
     if reading is None:
         return Health.SIGNED_OUT
     ends_at = reading.sign_in_ends_at

@@ -1,12 +1,13 @@
-"""The errors that are told, not traced.
+"""Expected errors: shown as one sentence, without a traceback.
 
 LamplighterError                exit code
 ├── SignInNeeded                3
 │   └── SignInFailed            3   denied, abandoned, timed out, a wrong issuer
-│       └── NoNewDate           3   another program's sign-in has brought nothing new
+│       └── NoNewDate           3   another program's sign-in changed nothing
 ├── Unavailable                 4   for now: the provider cannot be reached or throttles
 ├── Misconfigured               5
-│   └── UnknownAccount          5
+│   ├── UnknownAccount          5
+│   └── UnconfirmedTokenHost    5
 ├── StoreUnavailable            6
 └── NoApplet                    7
 
@@ -26,7 +27,7 @@ class LamplighterError(Exception):
 
     exit_code: ClassVar[int] = 1
     name: ClassVar[str] = "failed"
-    """What the agent calls it (contract, section 8)."""
+    """Its name in the agent's responses (.github/CONTRACT.md, section 8)."""
 
     def __init__(self, what: str, remedy: str = "") -> None:
         self.sentence = joined(". ", (what, remedy))
@@ -37,7 +38,7 @@ class LamplighterError(Exception):
 
 
 class SignInNeeded(LamplighterError):
-    """Only a sign-in helps."""
+    """The account needs a sign-in."""
 
     exit_code = 3
     name = "sign_in_needed"
@@ -48,7 +49,7 @@ class SignInFailed(SignInNeeded):
 
 
 class NoNewDate(SignInFailed):
-    """Another program was started to sign in, and its file has no new sign-in."""
+    """Another program was started to sign in, and its credentials file did not change."""
 
     name = "no_new_date"
 
@@ -77,8 +78,18 @@ class UnknownAccount(Misconfigured):
     name = "unknown_account"
 
 
+class UnconfirmedTokenHost(Misconfigured):
+    """The sign-in at one host would be handed to another one, and the person has not said that this is right."""
+
+    def __init__(self, what: str, remedy: str, issuer: str, hosts: tuple[str, str]) -> None:
+        super().__init__(what, remedy)
+        self.issuer = issuer
+        self.hosts = hosts
+        """Of the authorization and of the token endpoint."""
+
+
 class StoreUnavailable(LamplighterError):
-    """The store cannot say or cannot keep: locked, missing, full, or silent. Locked is not absent.
+    """The store cannot be read or written: locked, missing, full, or not responding. Locked is not empty.
 
     `reason` is one of "locked", "missing", "full", "silent", "insecure", "broken".
     """

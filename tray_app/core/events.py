@@ -26,7 +26,7 @@ class HealthChanged:
         return self.status.failure.message if self.status.failure else None
 
     def as_json(self) -> dict[str, Any]:
-        """The data of the server-sent event (contract, section 8)."""
+        """The data of the server-sent event (.github/CONTRACT.md, section 8)."""
         return self.status.as_json()
 
 
@@ -42,7 +42,7 @@ class SignInChanged:
     """The contract's name of the error that ended it; None where none did."""
 
     def as_json(self) -> dict[str, Any]:
-        """The data of the server-sent event (contract, section 8)."""
+        """The data of the server-sent event (.github/CONTRACT.md, section 8)."""
         data = {"account": self.account, "state": self.state, "message": self.message}
         return data | ({"error": self.error} if self.error else {})
 

@@ -16,7 +16,7 @@ TURNED_AWAY_FOR = timedelta(minutes=10)
 
 
 class Health(StrEnum):
-    """The six healths of the contract, section 4, from worst to best; `signed-out` stands apart."""
+    """The six healths of .github/CONTRACT.md, section 4, from worst to best; `signed-out` stands apart."""
 
     SIGN_IN_NEEDED = "sign-in-needed"
     EXPIRED = "expired"
@@ -35,9 +35,9 @@ def health_of(record: Record, bound_to: str, now: datetime) -> Health:
     if tokens is None:
         if failure is None:
             return Health.SIGNED_OUT
-        return Health.SIGN_IN_NEEDED if failure.kind in ENDS_SIGN_IN else Health.EXPIRED
+        return Health.SIGN_IN_NEEDED if failure.ends_sign_in else Health.EXPIRED
     if tokens.bound_to != bound_to:
-        return Health.SIGNED_OUT  # they belong elsewhere and are not used (contract, section 3)
+        return Health.SIGNED_OUT  # they belong elsewhere and are not used (.github/CONTRACT.md, section 3)
     if needs_person(record):
         return Health.SIGN_IN_NEEDED
     if tokens.valid_for(now) <= timedelta(0):
@@ -51,17 +51,18 @@ def health_of(record: Record, bound_to: str, now: datetime) -> Health:
 
 
 def needs_person(record: Record) -> bool:
-    """The provider refuses the configuration, and has done so often enough to say so."""
+    """The provider asks for the person, or has refused the configuration often enough to say so."""
     failure = record.failure
-    return (
-        failure is not None and failure.kind is FailureKind.MISCONFIGURED and record.attempts >= MISCONFIGURED_ATTEMPTS
-    )
+    if failure is None:
+        return False
+    refuses = failure.kind is FailureKind.MISCONFIGURED and record.attempts >= MISCONFIGURED_ATTEMPTS
+    return refuses or failure.kind in ENDS_SIGN_IN
 
 
 def is_turned_away(record: Record, now: datetime) -> bool:
-    """The token has ended and the provider keeps turning refreshes away (401, 403, 404) without ending the sign-in.
+    """The token has ended and the provider keeps turning the refresh token away without ending the sign-in.
 
-    It is retried all the same; but maybe a sign-in helps, so the person is offered one (contract, section 5).
+    It is still retried, but a sign-in may help, so the person is offered one (.github/CONTRACT.md, section 5).
     """
     tokens, failure, since = record.tokens, record.failure, record.turned_away_since
     if tokens is None or failure is None or since is None or tokens.valid_for(now) > timedelta(0):

@@ -1,4 +1,4 @@
-"""What of an account is worth remembering: the entries that lie between two of its statuses. No secret is in any."""
+"""An account's history: the entries that follow from two successive statuses. They hold no secrets."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ KEPT: Final = timedelta(days=30)
 MOST: Final = 5_000
 """Entries. One account with hourly tokens has 700 refreshes a month."""
 AGAIN: Final = timedelta(hours=1)
-"""An outage of a week is not two thousand entries: the same failure is told once, and then hourly."""
+"""The same failure is recorded once and then hourly, so that a week's outage is not two thousand entries."""
 
 
 def entries_between(before: Mapping[str, Any] | None, after: Mapping[str, Any], now: str) -> Iterator[Entry]:
-    """What happened to an account between two of its objects of `status --json`; None where nothing was known of it.
+    """What happened between two of an account's objects of `status --json`; None where there was none before.
 
     A refresh and a failure have times of their own; everything else happened at `now`.
     """
@@ -42,7 +42,7 @@ def entries_between(before: Mapping[str, Any] | None, after: Mapping[str, Any], 
 
 
 def is_news(before: Mapping[str, Any] | None, error: Mapping[str, Any]) -> bool:
-    """Whether this failure is another one than was told last, or the same after a while."""
+    """Whether this failure differs from the one recorded last, or `AGAIN` has passed since."""
     if before is None or (before["kind"], before["message"]) != (error["kind"], error["message"]):
         return True
     then, now = _moment(before["at"]), _moment(error["at"])
@@ -55,7 +55,7 @@ def to_line(entry: Entry) -> str:
 
 
 def from_lines(lines: Iterable[str], since: datetime) -> list[Entry]:
-    """The entries from then on, at most the last `MOST`. A line that is torn or nothing of ours is passed over."""
+    """The entries from then on, at most the last `MOST`. Torn or foreign lines are skipped."""
     found = []
     for line in lines:
         try:

@@ -1,7 +1,7 @@
-"""Sentences that a person reads, kept so that they can be told in another language.
+"""Sentences that a person reads, with their template, so that they can be translated.
 
 Whoever has something to say says it here, in English; the tray, the notifier and the pages translate it where it
-reaches the eye (`base/translation.py`). Everywhere else, in a log, in JSON, in the terminal, it is its English text.
+is shown (`base/translation.py`). Everywhere else, in a log, in JSON, in the terminal, it is its English text.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ _PLACE = re.compile(r"\{(\w+)\}")
 
 
 class Message(str):
-    """An English text that knows its template and what fills it. Cut, joined with + or put into an f-string it is an
-    ordinary text again, and stays English.
+    """An English text that remembers its template and arguments. Slicing, + or an f-string make an ordinary string
+    of it, which stays English.
     """
 
     __slots__ = ("arguments", "template")
@@ -30,32 +30,32 @@ class Message(str):
 
 
 def msg(template: str, /, **arguments: object) -> Message:
-    """The template, filled: `said("{name}: signed in", name=name)`. Arguments may be such sentences themselves."""
+    """The template, filled: `msg("{name}: signed in", name=name)`. Arguments may be messages themselves."""
     return Message(template, {name: _text(value) for name, value in arguments.items()})
 
 
 def joined(separator: str, parts: Iterable[str]) -> Message:
-    """The parts that are not empty, one after the other; each keeps its own language."""
+    """The non-empty parts, joined; each can still be translated."""
     arguments = {f"_{number}": part for number, part in enumerate(part for part in parts if part)}
     return Message(separator.join(f"{{{name}}}" for name in arguments), arguments)
 
 
 def filled(template: str, arguments: Mapping[str, str]) -> str:
-    """The template with its places filled; one that nothing is there for stays as it is. Never raises."""
+    """The template with its placeholders filled; one without an argument stays as it is. Never raises."""
     return _PLACE.sub(lambda place: str(arguments.get(place[1], place[0])), template)
 
 
 def to_json(text: str) -> Any:
-    """The text as JSON values that `from_json` makes it of again: an ordinary text is itself."""
+    """The text as JSON values for `from_json`; an ordinary string stays a string."""
     if not isinstance(text, Message):
         return text
     return [text.template, {name: to_json(value) for name, value in text.arguments.items()}]
 
 
 def from_json(value: object, deepest: int = 20) -> str | None:
-    """What `to_json` was given; None where the value is nothing of that kind.
+    """The inverse of `to_json`; None for a value that it did not produce.
 
-    Sentences within sentences are read `deepest` levels down: a stranger's have no end.
+    Nested messages are read `deepest` levels down, since foreign input may nest without end.
     """
     match value:
         case str():

@@ -1,4 +1,4 @@
-"""Times and healths in words for people."""
+"""Durations, times and healths as text for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine asks of the world. Each promise is a test suite in tests/contract, run on each implementation."""
+"""The ports: what the engine needs from outside. Each promise is a suite in tests/contract, run on each adapter."""
 
 from __future__ import annotations
 
@@ -36,9 +36,11 @@ class ProviderError(Exception):
     answer_lost = False
     """Whether the request went out and no whole answer came back: the provider may have acted on it."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: Failure, refresh_token: Secret | None = None) -> None:
         super().__init__(failure.message)
         self.failure = failure
+        self.refresh_token = refresh_token
+        """A new refresh token in an answer that is of no other use: the old one is spent, so this one is kept."""
 
 
 class Provider(Protocol):
@@ -83,10 +85,10 @@ class SecretStore(TokenStore, Protocol):
         """Keeps the client secret; None removes it."""
 
     async def registration(self, account: str) -> Secret | None:
-        """What is kept of the clients that were registered for the account (RFC 7591), None where there is nothing."""
+        """The stored client registrations of the account (RFC 7591); None where there are none."""
 
     async def set_registration(self, account: str, text: Secret | None) -> None:
-        """Keeps it; None removes it."""
+        """Stores them; None removes them."""
 
 
 class RefreshLock(Protocol):
@@ -116,13 +118,13 @@ class RefreshLock(Protocol):
 
 
 class Facts(Protocol):
-    """What is known of accounts apart from their tokens; holds no secret."""
+    """Facts about accounts other than their tokens; holds no secrets."""
 
     def load(self, account: str) -> dict[str, Any]:
         """The facts as they were saved; empty where there are none or they cannot be read."""
 
     def save(self, account: str, facts: dict[str, Any]) -> None:
-        """Keeps the facts, old or new but never torn. What cannot be written is logged, not raised."""
+        """Stores the facts atomically. A failed write is logged, not raised."""
 
     def erase(self, account: str) -> None:
         """Forgets the account."""
@@ -171,7 +173,7 @@ class Dependencies:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One message to the person. Its texts are said (`core/message.py`), and translated by the notifier."""
+    """One message to the person. Its texts are messages (`core/message.py`), translated by the notifier."""
 
     key: str
     """A notification of the same key is replaced; `withdraw(key)` takes it away."""
@@ -181,7 +183,7 @@ class Notification:
     actions: Sequence[tuple[str, str]] = ()
     """Identifier and label of each button, in order. The first is also what a click on the body means."""
     otherwise: str = ""
-    """Said in addition where the desktop has no actions: where to click instead."""
+    """Added where the desktop shows no buttons: where to click instead."""
     urgent: bool = False
 
 
@@ -198,20 +200,20 @@ class Notifier(Protocol):
         """Takes the notification away where it is still shown."""
 
     async def close(self) -> None:
-        """Takes all away and lets go of the desktop."""
+        """Withdraws all and disconnects from the desktop."""
 
 
 class Quiet(Protocol):
-    """Whether the person wants to be left alone."""
+    """Whether notifications should be held back ("do not disturb")."""
 
     async def because(self, changed: Callable[[], None]) -> str | None:
-        """Why they should be left alone now, in words for the log; None where they need not be, or nobody can tell.
+        """Why notifications are held back now, for the log; None where they are not, or it is unknown.
 
         While there is a reason, `changed` is called when something may be different.
         """
 
     def close(self) -> None:
-        """Watches no more."""
+        """Stops watching."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +235,7 @@ class MenuEntry:
 
 @dataclass(frozen=True, slots=True)
 class TrayView:
-    """All that a tray shows at one moment."""
+    """Everything that a tray shows at one moment."""
 
     health: Health = Health.SIGNED_OUT
     signing_in: bool = False
@@ -241,14 +243,14 @@ class TrayView:
     tooltip: str = "Lamplighter"
     menu: Sequence[MenuEntry | None] = field(default_factory=tuple)
     renewed: Callable[[], TrayView] | None = None
-    """The same with the times left of this moment; pure, may be called from any thread."""
+    """The same view with the remaining times as of now; pure, may be called from any thread."""
 
 
 class Tray(Protocol):
     """The icon. `run` belongs to the main thread, the rest may be called from any."""
 
     renews_menu: bool
-    """Whether the menu is renewed as it opens, so that the times left in it need no updates meanwhile."""
+    """Whether the menu is updated when it opens, so that its remaining times need no updates meanwhile."""
 
     def run(self, ready: Callable[[], None]) -> None:
         """Shows the icon and serves it until `stop`. `ready` is called once, off this thread, when it is registered
@@ -259,7 +261,7 @@ class Tray(Protocol):
         """Shows this from now on."""
 
     def balloon(self, title: str, body: str) -> bool:
-        """The icon's own message, where the platform has one; False where not."""
+        """Shows the icon's own balloon; False where the platform has none."""
 
     def stop(self) -> None:
         """Takes the icon away; `run` returns."""
@@ -278,7 +280,7 @@ class SignInPrompt:
     url: str
     """To be opened in a browser, here or elsewhere."""
     user_code: str | None = None
-    """What is entered there, or compared where the URL holds it; None where the browser's answer is waited for."""
+    """The code to enter there, or to compare where the URL contains it; None in the browser flow."""
     verification_uri: str | None = None
     """The same page without the code: short enough to be typed."""
     expires_at: datetime | None = None

@@ -1,4 +1,4 @@
-"""All that is known of one account, and the few ways in which it changes.
+"""Everything known about one account, and the few ways in which it changes.
 
 Facts are stored, health is derived (`core/health.py`): a stored health goes stale in a sleeping laptop.
 
@@ -18,16 +18,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from tray_app.core.failure import ENDS_SIGN_IN, Failure, FailureKind
+from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.tokens import TokenSet
 
-TURNED_AWAY: Final = frozenset({401, 403, 404})
-"""How a server turns a refresh away without a word of OAuth. It ends no sign-in: proxies and portals do so, too."""
+NO_ANSWER_TO_THE_TOKEN: Final = frozenset({407, 408, 429})
+"""Statuses below 500 that say nothing about the refresh token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is known of one account. Changes only through the functions below; each raises the revision."""
+    """The state of one account. Changes only through the functions below; each raises the revision."""
 
     tokens: TokenSet | None = None
     failure: Failure | None = None
@@ -37,15 +37,15 @@ class Record:
     retry_at: datetime | None = None
     """When to try again after a failure."""
     turned_away: int = 0
-    """How often in a row the provider answered 401, 403 or 404 and nothing else."""
+    """How often in a row the provider answered the refresh token with anything but tokens, 429, 5xx or a redirect."""
     turned_away_since: datetime | None = None
     last_refresh_at: datetime | None = None
     spread: float = 0.0
-    """A uniform draw from [0, 1) per token generation: a fleet restarted together does not refresh together."""
+    """A uniform draw from [0, 1) per token set, so that machines started together do not refresh together."""
     stored_as: datetime | None = None
-    """When the tokens came, as the store has it; None while the clock has not gone back since."""
+    """When the tokens came, as stored; None unless the clock was set back since."""
     unsaved: bool = False
-    """The store refused these tokens: they live in memory alone and the write is tried again."""
+    """The store refused these tokens: they are in memory only and the write is retried."""
     revision: int = 0
 
 
@@ -61,8 +61,8 @@ def refreshed(record: Record, tokens: TokenSet, at: datetime, spread: float) -> 
 
 def failed(record: Record, failure: Failure, retry_at: datetime | None) -> Record:
     """An attempt has failed. Only a refusal takes the tokens away (I1); everything else keeps them (I2)."""
-    ended = failure.kind in ENDS_SIGN_IN
-    away = failure.kind is FailureKind.UNREACHABLE and failure.status in TURNED_AWAY
+    ended = failure.ends_sign_in
+    away = turns_away(failure)
     return replace(
         record,
         tokens=None if ended else record.tokens,
@@ -74,6 +74,23 @@ def failed(record: Record, failure: Failure, retry_at: datetime | None) -> Recor
         unsaved=record.unsaved and not ended,
         revision=record.revision + 1,
     )
+
+
+def refresh_token_replaced(record: Record, tokens: TokenSet) -> Record:
+    """An answer of no other use has brought a new refresh token, which the old access token is now kept with."""
+    return replace(record, tokens=tokens, revision=record.revision + 1)
+
+
+def turns_away(failure: Failure) -> bool:
+    """Whether the server has answered the refresh token, and given no tokens for it.
+
+    It ends no sign-in: proxies and portals do so, too. An outage (5xx), a redirect and a server that asks to wait
+    say nothing about the token.
+    """
+    status = failure.status
+    if failure.kind is FailureKind.THROTTLED:
+        return False
+    return status is not None and not 300 <= status < 400 and status < 500 and status not in NO_ANSWER_TO_THE_TOKEN
 
 
 def attempts_with(record: Record, failure: Failure) -> int:
@@ -90,12 +107,12 @@ def attempts_with(record: Record, failure: Failure) -> int:
 
 
 def unstored(record: Record, failure: Failure, retry_at: datetime) -> Record:
-    """The store refused to keep the tokens just received: they live on in memory and the write is tried again."""
+    """The store refused the tokens just received: they stay in memory and the write is retried."""
     return replace(failed(record, failure, retry_at), unsaved=True)
 
 
 def stored(record: Record) -> Record:
-    """The store has taken what it refused before. What failed elsewhere meanwhile has not become better by it."""
+    """The store accepted what it refused before. Only a failure of the store is cleared by that."""
     saved = replace(record, unsaved=False, stored_as=None, revision=record.revision + 1)
     if record.failure is not None and record.failure.kind is not FailureKind.STORE:
         return saved
@@ -103,14 +120,14 @@ def stored(record: Record) -> Record:
 
 
 def hurried(record: Record, at: datetime) -> Record:
-    """The network or the clock has become another one: what failed for want of it begins anew, at `at`."""
+    """The network or the clock has changed: what failed because of it is retried from the start, at `at`."""
     return replace(record, attempts=0, retry_at=at, revision=record.revision + 1)
 
 
 def set_back(record: Record, by: timedelta) -> Record:
-    """The clock has gone back by so much: all that was dated by it is dated anew, and nothing becomes younger by it.
+    """The clock was set back by this much: every stored time is moved with it, so that nothing becomes younger.
 
-    Tokens keep the age that they have, and so does a provider's wish to be left alone (contract, section 5).
+    Tokens keep their age, and a provider's Retry-After keeps what is left of it (.github/CONTRACT.md, section 5).
     """
     tokens, failure = record.tokens, record.failure
     return replace(
@@ -126,7 +143,7 @@ def set_back(record: Record, by: timedelta) -> Record:
 
 
 def dated_back(tokens: TokenSet, by: timedelta) -> TokenSet:
-    """The tokens as a clock has it that has gone back by so much since they came: they keep the age that they have."""
+    """The tokens, re-dated for a clock that was set back by this much since they came: their age stays the same."""
     ends_at = _earlier(tokens.sign_in_ends_at, by)
     return replace(tokens, received_at=_before(tokens.received_at, by), sign_in_ends_at=ends_at)
 

@@ -1,18 +1,18 @@
-"""The facts of a record that are kept on disk: all but the tokens. Written and read as plain JSON values."""
+"""The part of a record that is stored on disk: everything except the tokens, as plain JSON values."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from tray_app.core.failure import ENDS_SIGN_IN, Failure, FailureKind
+from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.message import from_json, to_json
 from tray_app.core.record import Record, dated_back
 from tray_app.core.tokens import TELLABLE_YEARS, TokenSet
 
 
 def facts_of(record: Record) -> dict[str, Any]:
-    """What is kept of the record beside its tokens. Holds no secret."""
+    """The record without its tokens, as JSON values. Holds no secret."""
     failure = record.failure
     return {
         "attempts": record.attempts,
@@ -33,22 +33,21 @@ def facts_of(record: Record) -> dict[str, Any]:
             "not_before": _text(failure.not_before),
             "status": failure.status,
             "offline": failure.offline,
+            "keeps_tokens": failure.keeps_tokens,
         },
     }
 
 
 def record_with(mine: Record, tokens: TokenSet | None, facts: dict[str, Any], draw: float) -> Record:
-    """The record that `tokens` from the store and `facts` from disk tell, where they are news to `mine`.
+    """The record made of `tokens` from the store and `facts` from disk, where they are newer than `mine`.
 
     `draw` from [0, 1) is their spread where none was noted.
 
-    Without tokens only a refusal is worth remembering: any other failure was about tokens that are gone.
-    What cannot be read as a fact is as if it had not been written.
+    Without tokens only a refusal is kept: any other failure was about tokens that are gone.
+    Unreadable facts count as absent.
     """
     failure = _failure(facts.get("failure"))
-    if failure is not None and (
-        failure.kind is FailureKind.STORE or (failure.kind in ENDS_SIGN_IN) != (tokens is None)
-    ):
+    if failure is not None and (failure.kind is FailureKind.STORE or failure.ends_sign_in != (tokens is None)):
         failure = None
     if tokens is not None and tokens.is_same_as(mine.tokens) and not _is_news(failure, mine.failure, tokens):
         return mine
@@ -69,7 +68,7 @@ def record_with(mine: Record, tokens: TokenSet | None, facts: dict[str, Any], dr
 
 
 def _dated(tokens: TokenSet | None, facts: dict[str, Any]) -> tuple[TokenSet | None, datetime | None]:
-    """The tokens from the store, and as what they are there, where a clock that has gone back since dated them anew."""
+    """The stored tokens, re-dated if the clock was set back since, and their time as the store has it."""
     stored_as, received_at = _moment(facts.get("stored_as")), _moment(facts.get("received_at"))
     if tokens is None or received_at is None or stored_as != tokens.received_at or received_at > stored_as:
         return tokens, None
@@ -77,20 +76,20 @@ def _dated(tokens: TokenSet | None, facts: dict[str, Any]) -> tuple[TokenSet | N
 
 
 def _is_news(noted: Failure | None, mine: Failure | None, tokens: TokenSet) -> bool:
-    """Whether the store could not say before, or another process has failed with these tokens since we did."""
+    """Whether the store was unreadable before, or another process has failed with these tokens since we did."""
     if mine is not None and mine.kind is FailureKind.STORE:
         return True
     return noted is not None and noted.at > (mine.at if mine else tokens.received_at)
 
 
 def is_signed_in(facts: dict[str, Any]) -> bool:
-    """Whether the facts tell of a sign-in that nobody has ended: a sign-out erases them, a refusal is noted."""
+    """Whether the facts describe a sign-in that has not ended: a sign-out erases them, a refusal is recorded."""
     failure = _failure(facts.get("failure"))
-    return bool(facts.keys() - {"grant"}) and (failure is None or failure.kind not in ENDS_SIGN_IN)
+    return bool(facts.keys() - {"grant"}) and (failure is None or not failure.ends_sign_in)
 
 
 def is_overtaken(mine: Record, facts: dict[str, Any]) -> bool:
-    """Whether another process has refreshed since these tokens came: who rotates takes them no more."""
+    """Whether another process has refreshed since these tokens came: a rotating provider rejects them."""
     noted = _moment(facts.get("last_refresh_at"))
     if mine.tokens is None or noted is None or noted == mine.last_refresh_at:
         return False
@@ -139,4 +138,5 @@ def _failure(value: object) -> Failure | None:
         _moment(value.get("not_before")),
         int(_number(value.get("status"))) or None,
         value.get("offline") is True,
+        value.get("keeps_tokens") is True,
     )

@@ -5,22 +5,25 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from tray_app.core.account import RefreshPolicy, RetryPolicy
-from tray_app.core.failure import ENDS_SIGN_IN, Failure, FailureKind
+from tray_app.core.failure import Failure, FailureKind
 from tray_app.core.record import Record
 from tray_app.core.tokens import CLOCK_TOLERANCE, TokenSet
 
 SHORTEST_PLANNED_LIFE = timedelta(seconds=3)
-"""A shorter life is planned as this, so that a lying provider makes no storm (contract, section 5)."""
+"""Shorter lifetimes are planned as this: a wrong `expires_in` causes no storm (.github/CONTRACT.md, section 5)."""
 
 ENDING_WITHIN = timedelta(days=3)
-"""How long before its end a sign-in is `ending` (contract, section 4)."""
+"""How long before its end a sign-in is `ending` (.github/CONTRACT.md, section 4)."""
 MISCONFIGURED_ATTEMPTS = 3
 MISCONFIGURED_PAUSE = timedelta(hours=1)
-"""After three refusals of the configuration it is asked again once an hour: people mend things on the other side."""
+"""Retry interval after three refusals of the configuration: it may have been fixed at the provider."""
 
+
+REFUSED_PAUSE = timedelta(hours=1)
+"""How often a refresh token that the provider does not take now is tried: it may take it later."""
 
 OFFLINE_PAUSE = timedelta(seconds=20)
-"""What is due is refreshed within 30 s of a network that is there again, wherever nothing signals it (section 5)."""
+"""What is due is refreshed within 30 s of the return of a network, even if nothing signals it (section 5)."""
 
 
 def lead(tokens: TokenSet, policy: RefreshPolicy) -> timedelta:
@@ -47,8 +50,10 @@ def retry_due(failure: Failure, attempts: int, policy: RetryPolicy, draw: float)
     Exponential backoff with full jitter, from `policy.first` to `policy.limit`. A provider that asked to be left
     alone is not called before that. Where there is no network nothing is sent, so it is looked for every 20 s.
     """
-    if failure.kind in ENDS_SIGN_IN:
+    if failure.ends_sign_in:
         return None
+    if failure.keeps_tokens:
+        return failure.at + REFUSED_PAUSE
     if failure.kind is FailureKind.MISCONFIGURED and attempts >= MISCONFIGURED_ATTEMPTS:
         return failure.at + MISCONFIGURED_PAUSE
     ceiling = min(policy.limit, policy.first * float(2 ** min(attempts, 32)))
@@ -68,17 +73,17 @@ def next_due(record: Record, bound_to: str, policy: RefreshPolicy) -> datetime |
     if failure is not None and failure.kind is not FailureKind.STORE:
         return retry
     refresh = refresh_due(tokens, policy, record.spread) if tokens is not None and refreshable else None
-    return min((moment for moment in (retry, refresh) if moment is not None), default=None)  # a store stops no refresh
+    return min((moment for moment in (retry, refresh) if moment is not None), default=None)  # not the store
 
 
 def may_refresh(record: Record, bound_to: str) -> bool:
-    """Whether there is a refresh token, and it belongs to where it would be sent."""
+    """Whether there is a refresh token, and it is bound to where it would be sent."""
     tokens = record.tokens
     return tokens is not None and tokens.refresh_token is not None and tokens.bound_to == bound_to
 
 
 def is_from_the_future(record: Record, now: datetime) -> bool:
-    """Whether the clock has gone back since the last thing that happened: no plan made by it holds any more."""
+    """Whether the clock was set back since the last event: times planned with it are then invalid."""
     failure, tokens = record.failure, record.tokens
     if failure is not None and (tokens is None or failure.kind is not FailureKind.STORE):
         return failure.at > now + CLOCK_TOLERANCE

@@ -1,4 +1,4 @@
-"""What `status` tells of an account: the contract's JSON as values."""
+"""An account's status: the JSON of .github/CONTRACT.md, section 8, as values."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class AccountStatus:
     failure: Failure | None = None
     attempts: int = 0
     provider: str | None = None
-    """The preset that the account names; not part of the contract's JSON."""
+    """The preset that the account names; not part of the JSON in .github/CONTRACT.md."""
 
     def as_json(self) -> dict[str, Any]:
-        """The object of `status --json` (contract, section 8)."""
+        """The object of `status --json` (.github/CONTRACT.md, section 8)."""
         error = self.failure and {
             "kind": str(self.failure.kind),
             "message": self.failure.message,
@@ -58,7 +58,7 @@ class AccountStatus:
 
 
 def status_of(account: Account, record: Record, now: datetime, configured_at: datetime) -> AccountStatus:
-    """The account's status at `now`. Tokens that belong elsewhere are told as such and shown no further.
+    """The account's status at `now`. Tokens that are bound elsewhere count as absent.
 
     `configured_at` is when this configuration was taken up.
     """

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
 
 ASSUMED_LIFETIME = timedelta(hours=1)
-"""Where nothing was ever stated (RFC 6749, 5.1 only recommends expires_in)."""
+"""Assumed lifetime where none was ever stated (RFC 6749, 5.1 only recommends expires_in)."""
 
 LONGEST_LIFETIME = timedelta(days=3650)
-"""A stated life beyond ten years is a lie or an overflow; capping it keeps date arithmetic safe."""
+"""A stated lifetime beyond ten years is wrong or an overflow; the cap keeps date arithmetic safe."""
 
 
 TELLABLE_YEARS = range(1900, 9901)
-"""Beyond them nothing that is added to a moment could still be told as one: a kept moment of such a year is damaged."""
+"""Datetimes outside these years overflow when something is added to them: a stored one is damaged."""
 
 CLOCK_TOLERANCE = timedelta(minutes=1)
-"""A clock that is corrected by less than this has not gone back."""
+"""A smaller correction of the clock does not count as a clock that was set back."""
+
+
+_living: WeakValueDictionary[int, Secret] = WeakValueDictionary()
+_SHORTEST_MASKED = 4
+"""A shorter secret is in half of all words, and masking it would tell what it is."""
 
 
 class Secret:
@@ -28,13 +34,14 @@ class Secret:
     `reveal()` is the one word to search for when a leak is suspected.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("__weakref__", "_value")
 
     def __init__(self, value: str) -> None:
         self._value = value
+        _living[id(self)] = self
 
     def reveal(self) -> str:
-        """The string itself. Hand it to a store, a request or the program that asked; to nothing else."""
+        """The string itself. Pass it only to a store, a request or the program that asked for it."""
         return self._value
 
     def __repr__(self) -> str:
@@ -59,19 +66,30 @@ class Secret:
         raise TypeError(message)
 
 
+def masked(text: str) -> str:
+    """The text without any secret that this process holds, for logs and tracebacks."""
+    values = {one.reveal() for one in _living.values()}
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) >= _SHORTEST_MASKED and value in text:
+            text = text.replace(value, "***")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """A success of the token endpoint, as it came (RFC 6749, 5.1): what it left out is None."""
+    """A successful token response (RFC 6749, 5.1); members that it omitted are None."""
 
     access_token: Secret
     token_type: str
     requested_at: datetime
-    """When the request was sent: a life counts from there, since the answer may have been slow."""
+    """When the request was sent: the lifetime counts from there, since the response may have been slow."""
     lifetime: timedelta | None = None
     refresh_token: Secret | None = None
     scopes: tuple[str, ...] | None = None
     subject: str | None = None
     sign_in_lifetime: timedelta | None = None
+    lifetime_source: str | None = field(default=None, compare=False)
+    """What told the life: a member of the answer, or the token itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,35 +105,37 @@ class TokenSet:
     subject: str | None
     sign_in_ends_at: datetime | None
     bound_to: str
-    """What of the configuration these came from; where it changes they are sent nowhere."""
+    """The part of the configuration that they were issued for; if it changes, they are no longer sent anywhere."""
     issuer: str | None = None
-    """Who gave them, where the configuration does not say: found by a resource's metadata (RFC 9728)."""
+    """The issuer, if not configured but discovered from a resource's metadata (RFC 9728)."""
     client_id: str | None = None
     """Whom they were given to, where the configuration does not say: a registered client (RFC 7591)."""
+    revocation_endpoint: str | None = None
+    """Where the configuration said that they are revoked when they came; None: it named no such place."""
 
     @property
     def expires_at(self) -> datetime:
-        """When the access token ends, by its stated life since the request (aware, UTC)."""
+        """When the access token expires: its stated lifetime after the request (aware, UTC)."""
         return self.received_at + self.lifetime
 
     def is_same_as(self, other: TokenSet | None) -> bool:
-        """Whether both came with the same answer of the provider, however the clock has dated it since."""
+        """Whether both are from the same token response, even if a clock change has re-dated one of them."""
         mine = self.access_token, self.refresh_token
         return other is not None and mine == (other.access_token, other.refresh_token)
 
     def valid_for(self, now: datetime) -> timedelta:
         """How long the access token may still be handed out; zero or less when it may not.
 
-        A token from the future tells of a clock that has gone back: nobody knows how old it is, so it is over.
+        A token from the future means that the clock was set back: its age is unknown, so it counts as expired.
         """
         return timedelta(0) if self.received_at > now + CLOCK_TOLERANCE else self.expires_at - now
 
 
 def merged(old: TokenSet | None, new: TokenAnswer, *, requested_scopes: tuple[str, ...], bound_to: str) -> TokenSet:
-    """The answer `new`, completed with what `old` knows and the answer left out.
+    """The response `new`, with what it omitted taken from `old`.
 
     A provider that does not rotate may leave the refresh token out (RFC 6749, 6), and may leave out the scope
-    where it is what was asked for (5.1): dropping either would sign the person out one life later.
+    where it is what was asked for (5.1): dropping either would sign the person out one lifetime later.
     """
     lifetime = new.lifetime if new.lifetime is not None else (old.lifetime if old else ASSUMED_LIFETIME)
     sign_in_ends_at: datetime | None
@@ -135,11 +155,12 @@ def merged(old: TokenSet | None, new: TokenAnswer, *, requested_scopes: tuple[st
         bound_to=bound_to,
         issuer=old.issuer if old else None,
         client_id=old.client_id if old else None,
+        revocation_endpoint=old.revocation_endpoint if old else None,
     )
 
 
 def newer(mine: TokenSet | None, theirs: TokenSet | None) -> TokenSet | None:
-    """Which of two sets of one account came later: another process may have refreshed in the meantime."""
+    """The later of two token sets of one account: another process may have refreshed in the meantime."""
     if mine is None or theirs is None:
         return theirs or mine
     return theirs if theirs.received_at > mine.received_at else mine

@@ -1,1 +1,1 @@
-"""An embedded authorization server on loopback that can be told to misbehave, with its page."""
+"""An embedded authorization server on loopback that can be made to misbehave, with its page."""

@@ -1,4 +1,4 @@
-"""A small authorization server on loopback that can be told to misbehave: the demo's, and a part for tests.
+"""A small authorization server on loopback that can be made to misbehave: the demo's, and a part for tests.
 
 It is a real one: metadata (RFC 8414), authorization code with PKCE S256 (RFC 6749, 7636), `iss` in its responses
 (RFC 9207), rotation with reuse detection (RFC 9700, 4.14.2), revocation (RFC 7009). What it lacks is a password.
@@ -179,7 +179,7 @@ class DemoProvider:
         fields = _fields(request.query)
         redirect_uri = _REDIRECT_URI.fullmatch(fields.get("redirect_uri", ""))
         if fields.get("client_id") != CLIENT_ID or redirect_uri is None:
-            # Nobody to answer to: a redirect here would make this server anyone's springboard (RFC 6749, 4.1.2.1).
+            # No verified client: a redirect here would be an open redirector (RFC 6749, 4.1.2.1).
             return page.message(
                 400, msg("This request is not in order"), msg("It names another application or place to return.")
             )

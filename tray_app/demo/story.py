@@ -51,7 +51,7 @@ class StoryBrowser:
         self._visit: Future[str] = Future()
 
     def open(self, url: str) -> bool:
-        """Goes there in a thread of its own, without waiting; how it went is told by `landed`."""
+        """Opens the URL in a separate thread, without waiting; `landed` has the result."""
         visit = self._visit = Future()
         visit.set_running_or_notify_cancel()
         threading.Thread(target=_visit, args=(url, visit), name="story browser", daemon=True).start()
@@ -220,7 +220,7 @@ class _Story:
             raise NotAsTold(step) from error
 
     async def _notification(self, *, up: bool) -> None:
-        for _ in range(int(PATIENCE / 0.05)):  # the stage tells of health alone, so this is looked at
+        for _ in range(int(PATIENCE / 0.05)):  # the stage reports health only, so this is polled
             if (self._stage.notified() is not None) is up:
                 return
             await asyncio.sleep(0.05)

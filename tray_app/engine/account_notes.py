@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tray_app.base.log import LOG
 from tray_app.core.account import Account
-from tray_app.core.failure import FailureKind
+from tray_app.core.failure import FailureKind, configuration_remedy
 from tray_app.core.health import Health, health_of
 from tray_app.core.phrasing import clock_time
 from tray_app.core.ports import Facts
@@ -105,7 +105,7 @@ def log_change(account: Account, before: Record, after: Record, now: datetime, l
             f"trying again at {clock_time(after.retry_at)}" if after.retry_at else f"lamplighter login {account.name}"
         )
         if health is Health.SIGN_IN_NEEDED and failure.kind is FailureKind.MISCONFIGURED:
-            then = f"mend accounts.{account.name} in the configuration, then: lamplighter refresh {account.name}"
+            then = configuration_remedy(account.name, failure, f"lamplighter refresh {account.name}")
         LOG.warning("%s: %s, attempt %d: %s; %s", account.name, health, after.attempts, failure.message, then)
     elif after.tokens is not None and after.tokens != before.tokens:
         due = next_due(after, account.bound_to, account.policy)

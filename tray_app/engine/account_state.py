@@ -142,7 +142,7 @@ class AccountState:
         """Reads the store: at the start, and again while it could not be read. Returns why it could not."""
         facts = self.notes.facts()
         try:
-            tokens = await self._dependencies.store.load(self.account.name)
+            tokens = await self.stored_tokens()
         except StoreUnavailable as error:
             failure = self.record.failure
             if failure is not None and failure.kind is FailureKind.STORE:
@@ -158,6 +158,10 @@ class AccountState:
         else:
             self.become(self._record_with(tokens, facts), note=False)
         return None
+
+    async def stored_tokens(self) -> TokenSet | None:
+        """The tokens in the store. Raises `StoreUnavailable`."""
+        return self.account.rebound(await self._dependencies.store.load(self.account.name))
 
     async def save_again(self) -> None:
         """Offers the store once more the tokens that it refused."""

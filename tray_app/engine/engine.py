@@ -30,7 +30,7 @@ from tray_app.engine.sign_ins import Prepare, SignIns
 from tray_app.engine.watched_account import WatchedAccount
 
 ENDING_LIMIT = timedelta(seconds=30)
-"""How long `stop` waits for refreshes under way to be stored (contract, section 5)."""
+"""How long `stop` waits for refreshes under way to be stored (.github/CONTRACT.md, section 5)."""
 
 
 class Engine:
@@ -137,12 +137,13 @@ class Engine:
         return worst(managed.health for managed in self._accounts.values())
 
     def status_json(self, *, running: bool) -> dict[str, Any]:
-        """The whole of `status --json` (contract, section 8)."""
+        """The whole of `status --json` (.github/CONTRACT.md, section 8)."""
         return {
             "version": __version__,
             "health": str(self.health()),
             "running": running,
             "configuration_error": self.configuration_error,
+            "paused_until": None,
             "accounts": [status.as_json() for status in self.statuses()],
         }
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from tray_app.core.account import Account
 from tray_app.core.errors import LamplighterError, Misconfigured, SignInNeeded, StoreUnavailable, Unavailable
-from tray_app.core.failure import Failure, FailureKind
+from tray_app.core.failure import Failure, FailureKind, configuration_remedy
 from tray_app.core.health import Health, health_of
 from tray_app.core.message import joined, msg
 from tray_app.core.phrasing import clock_time, day
@@ -40,8 +40,7 @@ def error_of(name: str, failure: Failure, retry_at: datetime | None) -> Lampligh
         case FailureKind.REFUSED | FailureKind.INTERRUPTED:
             return SignInNeeded(what, msg("Sign in: {command}", command=f"lamplighter login {name}"))
         case FailureKind.MISCONFIGURED:
-            remedy = msg("Mend accounts.{name} in the configuration, then: lamplighter refresh {name}", name=name)
-            return Misconfigured(what, remedy)
+            return Misconfigured(what, configuration_remedy(name, failure, f"lamplighter refresh {name}"))
         case FailureKind.STORE:
             return StoreUnavailable(what, reason=failure.code or "broken")
         case _:

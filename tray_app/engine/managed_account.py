@@ -43,7 +43,7 @@ class ManagedAccount(Protocol):
 
     @property
     def is_turned_away(self) -> bool:
-        """Whether the person should be offered a sign-in although it is still retried (contract, section 5)."""
+        """Whether to offer a sign-in although refreshing is still retried (.github/CONTRACT.md, section 5)."""
 
     @property
     def sign_in_lasts(self) -> timedelta | None:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from tray_app.base.log import LOG
 from tray_app.core import record as change
 from tray_app.core.account import Account, RetryPolicy
+from tray_app.core.client_secret import bound_secret
 from tray_app.core.errors import SignInNeeded, StoreUnavailable
 from tray_app.core.failure import Failure, FailureKind, gave_up
 from tray_app.core.health import Health, is_turned_away
@@ -30,7 +31,7 @@ from tray_app.engine.error_mapping import error_of, no_token
 from tray_app.engine.get_token import at_hand, token_of
 
 SPREAD = timedelta(seconds=1)
-"""Retries after an outage are spread over this time: half of what the contract allows (section 5)."""
+"""Retries after an outage are spread over this time: half of what .github/CONTRACT.md allows (section 5)."""
 
 FORGIVEN = timedelta(minutes=1)
 """Providers that rotate and forgive a lost answer do so for about as long (the usual grace period: 30 to 60 s)."""
@@ -94,7 +95,7 @@ class Refresher:
 
     @property
     def is_turned_away(self) -> bool:
-        """Whether the person should be offered a sign-in although it is still retried (contract, section 5)."""
+        """Whether to offer a sign-in although refreshing is still retried (.github/CONTRACT.md, section 5)."""
         return is_turned_away(self.record, self._clock.now())
 
     @property
@@ -241,7 +242,7 @@ class Refresher:
         async with self._lock.held(name):  # a refresh under way ends first: its tokens are the newest
             unrevoked: str | None = "there was nothing to revoke"
             try:
-                tokens = newer(self.record.tokens, await self._store.load(name))
+                tokens = newer(self.record.tokens, await self.state.stored_tokens())
             except StoreUnavailable:
                 tokens = self.record.tokens
             if tokens is not None:  # where they belong elsewhere, the provider's answer says so and nothing is sent
@@ -258,7 +259,8 @@ class Refresher:
 
         Raises `StoreUnavailable`.
         """
-        await self._store.set_client_secret(self.account.name, secret)
+        kept = None if secret is None else bound_secret(secret, self.account.secret_bound_to)
+        await self._store.set_client_secret(self.account.name, kept)
         self.state.configure(self.account, self.retry, anew=True)
 
     async def forget(self) -> None:
@@ -331,6 +333,7 @@ class Refresher:
             lost = error.answer_lost or gave_up(error.failure, self.record.failure)
             first = self._lost != tokens and not interrupted
             self._lost = tokens if lost else self._lost
+            tokens = await self._with_new_refresh_token(tokens, error.refresh_token)
             await self._failed(error.failure, tokens, interrupted=interrupted, lost=lost, anew=lost and first)
             if (error.answer_lost or interrupted) and self.record.tokens == tokens:
                 self.notes.note(self.record, refreshing=tokens)  # what was lost may have been the new refresh token
@@ -346,6 +349,20 @@ class Refresher:
             return
         self.state.become(refreshed)
 
+    async def _with_new_refresh_token(self, tokens: TokenSet, new: Secret | None) -> TokenSet:
+        """The tokens with the refresh token that came in an answer of no other use, stored: the old one is spent."""
+        if new is None or new == tokens.refresh_token:
+            return tokens
+        tokens = replace(tokens, refresh_token=new)
+        record = change.refresh_token_replaced(self.record, tokens)
+        try:
+            await self._store.save(self.account.name, tokens)
+        except StoreUnavailable as error:
+            self.state.store_failed(record, error, unsaved=True)
+        else:
+            self.state.become(record)
+        return tokens
+
     async def _failed(self, failure: Failure, tokens: TokenSet, *, interrupted: bool, lost: bool, anew: bool) -> None:
         """`lost`: however often it has failed before, the next attempt comes soon, once a minute at most.
 
@@ -353,14 +370,14 @@ class Refresher:
         """
         if failure.kind is FailureKind.REFUSED:
             try:
-                stored = await self._store.load(self.account.name)
+                stored = await self.state.stored_tokens()
             except StoreUnavailable as error:  # there may be newer ones: what cannot be read is not erased
                 self.state.store_blocks(self.record, error)
                 return
             if stored is not None and stored.refresh_token != tokens.refresh_token:  # another process was quicker
                 self.state.become(change.refreshed(self.record, stored, self._clock.now(), self._draw()))
                 return
-            if interrupted:
+            if interrupted and failure.ends_sign_in:
                 failure = replace(
                     failure,
                     kind=FailureKind.INTERRUPTED,

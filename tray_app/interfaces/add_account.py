@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tray_app.core.account import DEFAULT_REDIRECT_URI, Configuration
 from tray_app.core.claude_code import PROGRAM, is_watched
@@ -14,9 +15,12 @@ from tray_app.core.message import msg
 from tray_app.core.tokens import Secret
 from tray_app.engine.engine import Engine
 
+if TYPE_CHECKING:
+    from tray_app.adapters.oauth.probe import Look
+
 KEYS: Final = ("provider", "tenant", "issuer", "resource", "client_id")
 TAKEN_UP_SECONDS: Final = 5.0
-"""How long the running engine may take to know the account; the contract gives it three (section 3)."""
+"""How long the running engine may take to know the account; .github/CONTRACT.md gives it three (section 3)."""
 
 
 def offer(configuration: Configuration) -> dict[str, Any]:
@@ -39,12 +43,14 @@ def offer(configuration: Configuration) -> dict[str, Any]:
     return {"presets": presets, "claude_code": not has_one and find_program(PROGRAM) is not None}
 
 
-async def add(engine: Engine, path: Path, wanted: dict[str, str]) -> None:
-    """Writes the account into the configuration, after a look at its provider; returns once it is taken up.
+async def add(engine: Engine, path: Path, wanted: dict[str, str], *, hold: Callable[[str, list[str]], None]) -> None:
+    """Writes the account into the configuration, after a look at its provider; returns once it is applied.
 
-    A client secret goes into the keyring and never into the file. Raises `LamplighterError`.
+    A client secret goes into the keyring and never into the file. Before the account is there, `hold` is called with
+    its name and the hosts that its first sign-in leads to. Raises `LamplighterError`.
     """
     from tray_app.adapters.config.editor import with_account
+    from tray_app.bootstrap import first_look
 
     provider = wanted.get("provider", "")
     name = wanted.get("name") or _free(
@@ -54,9 +60,11 @@ async def add(engine: Engine, path: Path, wanted: dict[str, str]) -> None:
     if not values.keys() & {"provider", "issuer", "resource"}:
         raise Misconfigured(msg("Nothing says where to sign in"))
     draft = await asyncio.to_thread(with_account, path, name, values)
-    scopes = await asyncio.to_thread(_scopes, draft.account)
-    if scopes:
+    found = await asyncio.to_thread(first_look, draft.account)
+    if scopes := _scopes(found):
         draft = await asyncio.to_thread(with_account, path, name, values | scopes)
+    if provider != CLAUDE_CODE:
+        await asyncio.to_thread(hold, name, list(found.hosts))
     queue = engine.events.subscribe()
     try:
         await asyncio.to_thread(draft.save)
@@ -72,10 +80,7 @@ async def add(engine: Engine, path: Path, wanted: dict[str, str]) -> None:
         await engine.set_client_secret(name, Secret(secret))
 
 
-def _scopes(account: Any) -> dict[str, Any]:
-    from tray_app.bootstrap import first_look
-
-    found = first_look(account)
+def _scopes(found: Look) -> dict[str, Any]:
     if not found.scopes:
         return {}
     consent = {"authorization_parameters": {"prompt": "consent"}} if found.wants_consent else {}

@@ -13,11 +13,12 @@ from tray_app.adapters.store.history_file import History
 from tray_app.base.log import LOG
 from tray_app.bootstrap import Environment, build_engine
 from tray_app.core.account import Configuration
-from tray_app.core.errors import LamplighterError, Misconfigured, UnknownAccount
+from tray_app.core.errors import LamplighterError, Misconfigured, UnconfirmedTokenHost, UnknownAccount
 from tray_app.core.events import AccountGone, Event, HealthChanged, SignInChanged
 from tray_app.core.message import joined, msg
 from tray_app.core.phrasing import HEALTH_IN_WORDS
 from tray_app.core.ports import Browser, Notifier, Quiet
+from tray_app.interfaces.confirmations import Confirmations
 from tray_app.interfaces.notifications.incidents import Incidents, NeverQuiet
 from tray_app.interfaces.notifications.reminders import remind
 
@@ -67,6 +68,7 @@ class Applet:
         self.browser = browser
         self._presenter = presenter
         self._page = page
+        self.confirmations = Confirmations(world.places.state / "unconfirmed.json")
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -139,8 +141,19 @@ class Applet:
     # -- what a person can do
 
     def sign_in(self, name: str) -> None:
-        """Starts the account's browser flow."""
-        self.post(lambda: self.engine.sign_in(name, self.browser))
+        """Starts the account's browser flow; of an account that was added on the page, only once that was confirmed."""
+        if self._page is not None and self.confirmations.hosts(name) is not None:
+            self.show_page()  # which names where it leads
+            return
+        self.post(lambda: self._sign_in(name))
+
+    async def _sign_in(self, name: str) -> None:
+        try:
+            await self.engine.sign_in(name, self.browser)
+        except UnconfirmedTokenHost:
+            if self._page is None:
+                raise
+            await self._page.open(self, adding=False)  # which asks, with both hosts named
 
     def present(self) -> None:
         """Shows the status as a notification, whose click opens the page: someone started Lamplighter a second time."""

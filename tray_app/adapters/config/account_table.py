@@ -1,12 +1,13 @@
-"""One `[accounts.NAME]`, read into values; what its preset says is filled in."""
+"""Parses one `[accounts.NAME]`, with defaults from its preset."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
+from typing import cast, get_args
 from urllib.parse import urlsplit
 
 from tray_app.adapters.config.presets import Preset, preset
@@ -22,18 +23,19 @@ from tray_app.core.account import (
 from tray_app.core.claude_code import PROVIDER as CLAUDE_CODE
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+_METADATA = re.compile(r"/\.well-known/(oauth-authorization-server|openid-configuration|oauth-protected-resource)")
 _KEYS = (
     "issuer", "client_id", "scopes", "resource", "provider", "tenant", "command", "directory",
     "authorization_endpoint", "token_endpoint", "revocation_endpoint", "device_authorization_endpoint",
     "redirect_uri", "token_request", "token_endpoint_auth_method", "authorization_parameters", "exchange_parameters",
-    "refresh_before", "refresh_every", "on_refresh", "hosts",
+    "refresh_before", "refresh_every", "refresh_parameters", "refused_codes", "allow_token_host", "on_refresh", "hosts",
 )  # fmt: skip
 _WATCHED = ("provider", "command", "directory")
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "revocation_endpoint", "device_authorization_endpoint")
 
 
 def account_of(name: str, accounts: Table, others: Mapping[str, str]) -> Account:
-    """The account of that name. `others` are the names read before, by their small letters. Raises `Misconfigured`."""
+    """The account of that name. `others` maps the lower-cased names read so far. Raises `Misconfigured`."""
     if not _NAME.fullmatch(name):
         raise accounts.wrong(name, "is not a name for an account", "Use letters, digits, '.', '_' and '-', 64 at most")
     if (twin := others.get(name.lower())) is not None:
@@ -64,9 +66,13 @@ def account_of(name: str, accounts: Table, others: Mapping[str, str]) -> Account
         token_request="json" if dialect == "json" else "form",
         authorization_parameters=_authorization_parameters(table, usual),
         exchange_parameters=table.texts("exchange_parameters", _one_of("state")),
+        refresh_parameters=table.texts("refresh_parameters", _one_of("scope")) or usual.refresh_parameters,
         auth_method=_auth_method(table) or usual.auth_method,
-        quirks=usual.quirks,
+        quirks=replace(
+            usual.quirks, refused_codes=usual.quirks.refused_codes | frozenset(table.texts("refused_codes"))
+        ),
         policy=policy,
+        allow_token_host=_token_host(table),
         on_refresh=table.texts("on_refresh"),
         hosts=table.texts("hosts"),
     )
@@ -89,7 +95,7 @@ class _Where:
 
 def _where(table: Table, usual: Preset) -> _Where:
     """Where the account's server is. What the file says of it replaces all that the preset says: never half of each."""
-    issuer, resource, endpoints = table.url("issuer"), table.url("resource"), _endpoints(table)
+    issuer, resource, endpoints = _address(table, "issuer"), _address(table, "resource"), _endpoints(table)
     if issuer or endpoints:
         return _Where(issuer, endpoints, resource)
     if usual.issuer or usual.endpoints:
@@ -100,8 +106,18 @@ def _where(table: Table, usual: Preset) -> _Where:
     return _Where(None, None, resource)
 
 
+def _address(table: Table, key: str) -> str | None:
+    """The issuer or resource; the address of its metadata, pasted in its place, is told with what to write instead."""
+    url = table.url(key)
+    found = _METADATA.search(url or "")
+    if url is not None and found:
+        meant = (url[: found.start()] + url[found.end() :]).rstrip("/")
+        raise table.wrong(key, "is the address of its metadata", f'Write {key} = "{meant}"')
+    return url
+
+
 def _client_id(table: Table, where: _Where) -> str | None:
-    """Its client id; without one a client is registered, which only metadata says how to do (RFC 7591)."""
+    """Its client id; without one a client is registered (RFC 7591), which needs the server's metadata."""
     client_id = table.text("client_id")
     if client_id is None and (where.endpoints is not None or "provider" in table.values):
         raise table.lacking("client_id", 'Write the client id that your provider gave you: client_id = "..."')
@@ -142,11 +158,8 @@ def _redirect_uri(table: Table) -> str | None:
 
 
 def _auth_method(table: Table) -> AuthMethod | None:
-    key, post = "token_endpoint_auth_method", "client_secret_post"
-    if key not in table.values:
-        return None
-    found = table.choice(key, ("client_secret_basic", post), post)
-    return "client_secret_post" if found == post else "client_secret_basic"
+    key = "token_endpoint_auth_method"
+    return cast("AuthMethod", table.choice(key, get_args(AuthMethod), "")) if key in table.values else None
 
 
 def _authorization_parameters(table: Table, usual: Preset) -> Mapping[str, str]:
@@ -160,6 +173,14 @@ def _authorization_parameters(table: Table, usual: Preset) -> Mapping[str, str]:
 
 def _check_scope(scope: str) -> str | None:
     return None if re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", scope) else "one scope an entry, without spaces or quotes"
+
+
+def _token_host(table: Table) -> str | None:
+    host = table.text("allow_token_host")
+    if host is not None and not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]+", host):
+        remedy = 'Write the name alone: allow_token_host = "tokens.example.com"'
+        raise table.wrong("allow_token_host", "is no host", remedy)
+    return host and host.lower()
 
 
 def _one_of(*choices: str) -> Callable[[str], str | None]:

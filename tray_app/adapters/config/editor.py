@@ -1,4 +1,4 @@
-"""`config.toml` with an account more or less, and every comment kept."""
+"""Adds an account to `config.toml` or removes one, and preserves every comment."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from tray_app.core.account import Account
 from tray_app.core.errors import Misconfigured, UnknownAccount
 
 ASKED = "this account"
-"""What a mistake is named after that is not in the file yet."""
+"""The name in error messages for an account that is not in the file yet."""
 
 
 class WrongRequest(Misconfigured):
-    """What is asked for would be no good configuration."""
+    """The requested change would make the configuration invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The file as it would be."""
+    """The changed file, not yet written."""
 
     path: Path
     text: str
     account: Account
-    """The one that comes or goes."""
+    """The account that is added or removed."""
 
     def save(self) -> None:
-        """Replaces the file, old or new but never torn. A link to it, as dotfiles have it, stays one."""
+        """Replaces the file atomically. A symlink to it (dotfile managers) stays one."""
         write_private(self.path.resolve(), self.text)
 
 
 def with_account(path: Path, name: str, values: Mapping[str, Any]) -> Draft:
-    """The file with `[accounts.NAME]` more.
+    """The file with `[accounts.NAME]` added.
 
     Raises `Misconfigured` where the file is broken or has such an account, `WrongRequest` where this one is wrong.
     """
@@ -84,12 +84,12 @@ def without_account(path: Path, name: str) -> Draft:
 
 
 def _text(path: Path) -> str:
-    load(path)  # what is broken is told as everywhere
+    load(path)  # a broken file raises the usual error
     return path.read_text(encoding="utf-8-sig") if path.exists() else ""
 
 
 def _checked(path: Path, text: str, expected: dict[str, Any]) -> str:
-    """The text, where it says what it should: a file is written in many ways, and none may be spoilt."""
+    """The text, if it parses to what was intended: TOML has many spellings, and an edit must not break any."""
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError:

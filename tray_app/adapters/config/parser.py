@@ -1,4 +1,4 @@
-"""`config.toml`: the words a person writes, read into values; each mistake named with file, line, account and key."""
+"""`config.toml`: parses it into values; each error names file, line, account and key."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from tray_app.adapters.config.account_table import account_of
 from tray_app.adapters.config.table import Table
+from tray_app.base.paths import refuse_others
 from tray_app.core.account import Account, Configuration, RetryPolicy
 from tray_app.core.errors import Misconfigured
 
@@ -28,10 +29,11 @@ _RETRY = ("first", "limit")
 
 
 def load(path: Path) -> Configuration:
-    """The configuration in the file; no file is no error: there are no accounts yet. Raises `Misconfigured`."""
+    """The configuration in the file; without a file, one without accounts. Raises `Misconfigured`."""
     try:
         if not path.exists():
             return Configuration()
+        refuse_others(path)
         if not path.is_file():
             raise Misconfigured(f"{path.name}: this is not a file", f"Put the configuration at {path}")
         if path.stat().st_size > _LARGEST_FILE:

@@ -1,4 +1,4 @@
-"""What `provider = "..."` stands for: read from `oauth/presets.toml`, where each preset names its source."""
+"""What `provider = "..."` stands for: read from `presets.toml`, where each preset names its source."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ class Preset:
     registration: str = ""
     """Where a person registers a client there."""
     tenant: str = ""
-    """The directory that is asked; empty where the provider has none."""
+    """The tenant in the provider's URLs; empty where it has none."""
     issuer: str | None = None
     endpoints: Endpoints | None = None
     scopes: tuple[str, ...] = ()
     redirect_uri: str | None = None
     authorization_parameters: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    refresh_parameters: tuple[str, ...] = ()
     auth_method: AuthMethod | None = None
     quirks: Quirks = STANDARD
 
@@ -46,7 +47,7 @@ def offered() -> list[Preset]:
 
 
 def preset(table: Table) -> Preset:
-    """The preset that the account's table names, or one that says nothing. Raises `Misconfigured`."""
+    """The preset that the account's table names, or an empty one. Raises `Misconfigured`."""
     name = table.text("provider")
     if name is None:
         if "tenant" in table.values:
@@ -91,12 +92,15 @@ def _preset(name: str, facts: dict[str, Any], tenant: str) -> Preset:
         scopes=tuple(facts.get("scopes", ())),
         redirect_uri=facts.get("redirect_uri"),
         authorization_parameters=facts.get("authorization_parameters", NOTHING),
+        refresh_parameters=tuple(facts.get("refresh_parameters", ())),
         auth_method=cast("AuthMethod | None", facts.get("token_endpoint_auth_method")),
         quirks=Quirks(
             refused_codes=frozenset(facts.get("refused_codes", ())),
+            bearer_types=frozenset(facts.get("bearer_types", ())),
             configuration_codes=frozenset(facts.get("configuration_codes", ())),
             assumed_lifetime=timedelta(hours=hours) if hours else None,
             id_token_issuer=url("id_token_issuer"),
+            token_hosts=frozenset(facts.get("token_hosts", ())),
             needs_client_secret=bool(facts.get("needs_client_secret")),
         ),
     )

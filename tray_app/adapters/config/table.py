@@ -1,4 +1,4 @@
-"""A table of `config.toml` that names a mistake in it: file, line, account, key, and what would be right."""
+"""A table of `config.toml` whose errors name file, line, account, key, and what would be valid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_PLACES = 20
 
 
 class Table:
-    """A table of the file with what is needed to name a mistake in it."""
+    """A table of the file, with what its error messages need."""
 
     def __init__(self, values: Any, file: str, path: str, text: str) -> None:
         self._file, self._path, self._text = file, path, text
@@ -105,7 +105,7 @@ def _kind(value: object) -> str:
 
 
 def _line_of(text: str, path: str, key: str | None) -> int | None:
-    """The line of the key in the table `path`; where that cannot be told, or there is no key, the table's own.
+    """The line of the key in the table `path`; the table's own line where that is unknown or there is no key.
 
     TOML has many ways to write a key, and the same word may stand in a text: the right place is the one without which
     the key is gone.
@@ -127,7 +127,7 @@ def _line_of(text: str, path: str, key: str | None) -> int | None:
 
 
 def _header(text: str, path: str) -> re.Match[str] | None:
-    """The table's header, as far as it is written plainly."""
+    """The table's header, in its usual spelling."""
     headers = re.finditer(r"^[ \t]*\[([^\[\]\n]+)\]", text, re.MULTILINE)
     return next((header for header in headers if re.sub(r"[\s\"']", "", header[1]) == path), None)
 

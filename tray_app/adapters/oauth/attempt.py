@@ -10,7 +10,7 @@ from typing import Any
 from tray_app.adapters.oauth.client_auth import Client
 from tray_app.core.account import Account
 from tray_app.core.errors import LamplighterError, Misconfigured, SignInFailed, StoreUnavailable, Unavailable
-from tray_app.core.failure import Failure, FailureKind
+from tray_app.core.failure import Failure, FailureKind, configuration_remedy
 from tray_app.core.message import joined, msg
 from tray_app.core.tokens import TokenAnswer, TokenSet, merged
 
@@ -44,6 +44,7 @@ class Attempt:
             found,
             issuer=client.endpoints.issuer if is_found else None,
             client_id=client.id if client.registered else None,
+            revocation_endpoint=account.endpoints.revocation if account.endpoints else None,
         )
 
     def over(self) -> None:
@@ -75,7 +76,7 @@ def sign_in_error(account: Account, failure: Failure) -> LamplighterError:
         case FailureKind.REFUSED:
             return SignInFailed(what, again(account))
         case FailureKind.MISCONFIGURED:
-            return Misconfigured(what, SEE_CONFIGURATION)
+            return Misconfigured(what, configuration_remedy(account.name, failure, f"lamplighter login {account.name}"))
         case FailureKind.STORE:
             return StoreUnavailable(what, reason=failure.code or "broken")
         case _:

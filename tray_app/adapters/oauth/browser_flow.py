@@ -17,9 +17,10 @@ from tray_app.adapters.oauth.pasted_answer import pasted_answer
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.adapters.oauth.registrar import UNKNOWN
 from tray_app.adapters.oauth.web_client import import_oauthlib
+from tray_app.base.log import LOG
 from tray_app.core.account import Account
 from tray_app.core.errors import LamplighterError, Misconfigured, Unavailable
-from tray_app.core.failure import CONFIGURATION, plain
+from tray_app.core.failure import CONFIGURATION, Failure, plain
 from tray_app.core.message import joined, msg
 from tray_app.core.phrasing import span
 from tray_app.core.ports import ProviderError, SignInPrompt
@@ -64,6 +65,10 @@ class SignIn:
         listener = await _listening(account, provider, state, must_listen=must_listen)
         try:
             client = await provider.client_for(account, listener.redirect_uri)
+            provider.check_token_host(client)
+            if (uri := client.redirect_uri_for(listener.redirect_uri)) != listener.redirect_uri:
+                await listener.close(b"")
+                listener = await Listener.open(uri, state)
             prepared = cls(client=client, provider=provider, listener=listener, state=state, patience=patience)
             await prepared._invite()
         except BaseException:
@@ -109,6 +114,8 @@ class SignIn:
                 callback = await self._listener.callback()
         except TimeoutError:
             late = msg("nobody finished the sign-in in the browser within {time}", time=span(self._patience))
+            if self._listener.had_stray_error:
+                late = msg("{failure}; an error came that does not belong to it, and was ignored", failure=late)
             raise failed(self._account, late) from None
         self._check_issuer(callback)
         if callback.code is None:
@@ -135,6 +142,9 @@ class SignIn:
         """
         issuer = self._client.endpoints.issuer
         missing = callback.iss is None and callback.is_whole and self._client.endpoints.iss_in_response
+        if callback.iss is not None and issuer is None:  # endpoints by hand: then at least the same origin
+            authorization = self._client.endpoints.authorization
+            missing = urlsplit(callback.iss)[:2] != urlsplit(authorization)[:2]
         if missing or (callback.iss is not None and issuer is not None and callback.iss != issuer):
             raise failed(self._account, msg("the browser's answer is not from the issuer that was asked (iss)"))
 
@@ -160,9 +170,29 @@ class SignIn:
 
         parameters = self._parameters()
         if self._client.endpoints.pushed_authorization is not None:
-            request_uri = await self._pushed(parameters)  # which may make another client of us
-            parameters = [("client_id", self._client.id), ("request_uri", request_uri)]
+            try:
+                request_uri = await self._pushed(parameters)  # which may make another client of us
+            except ProviderError as error:
+                if not self._can_do_without_pushing(error.failure):
+                    raise
+                LOG.warning("%s: %s; asked without pushing (RFC 9126)", self._account.name, error.failure.message)
+                parameters = self._parameters()
+            else:
+                parameters = [("client_id", self._client.id), ("request_uri", request_uri)]
         self.prompt = SignInPrompt(add_params_to_uri(self._client.endpoints.authorization, parameters))
+
+    def _can_do_without_pushing(self, failure: Failure) -> bool:
+        """Whether the server offers pushed requests, does not take this one, and does not demand it.
+
+        A client without a secret may be refused with any word; what is said of a client with one is told.
+        """
+        if self._client.endpoints.requires_pushed_authorization or failure.status is None:
+            return False
+        if failure.status >= 500 or failure.code == "unauthorized_client":
+            return True
+        if failure.status == 401 and self._client.secret is None:
+            return True
+        return failure.status in {401, 403, 404, 405} and failure.code is None
 
     async def _pushed(self, parameters: list[tuple[str, str]]) -> str:
         try:
@@ -201,7 +231,7 @@ async def _check_configuration(account: Account, provider: OAuthProvider) -> Non
     if reason is not None:
         what = joined(": ", (account.name, joined(" ", ("redirect_uri", reason))))
         raise Misconfigured(what, SEE_CONFIGURATION)
-    if account.quirks.needs_client_secret and await provider.client_secret(account) is None:
+    if account.quirks.needs_client_secret and not await provider.has_client_secret(account):
         what = msg("{name}: this provider demands the client secret of your app", name=account.name)
         raise Misconfigured(what, msg("Store it: lamplighter secret set {name}", name=account.name))
 

@@ -1,4 +1,4 @@
-"""The way to a server while an answer is waited for: it may end there, for nobody tells of a connection that is dead.
+"""Watches the connection during a request: when this machine changes networks, no error reports the dead connection.
 
 A laptop that has come into another network has another address. What was asked from the one before is never answered,
 and each second of waiting is one less in which a provider that rotates takes the old token once more.
@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 LOOK_AGAIN: Final = 1.0
-"""Seconds between two looks, while an answer is waited for and only then."""
+"""Seconds between two checks, only while a response is pending."""
 _NOT_OURS: Final = frozenset({errno.EADDRNOTAVAIL, 10049})
 """The second is what Windows calls it (WSAEADDRNOTAVAIL)."""
 Address = tuple[Any, ...]
@@ -22,7 +22,7 @@ Address = tuple[Any, ...]
 
 @asynccontextmanager
 async def until_moved(deadline: asyncio.Timeout) -> AsyncIterator[dict[str, Any]]:
-    """Lets the deadline come when this computer is in another network. Yields extensions for httpx's request."""
+    """Expires the deadline when this machine has moved to another network. Yields extensions for httpx's request."""
     loop = asyncio.get_running_loop()
     timer: asyncio.TimerHandle | None = None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -19,7 +18,7 @@ LONGEST_INTERVAL = 300.0
 LONGEST_LIFE = timedelta(hours=1)
 """A person who has not come by then does not come any more."""
 
-_CODE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,62}[\x21-\x7e])?")  # shown on a terminal: no escapes, one line
+_LONGEST_CODE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +37,12 @@ class DeviceCode:
 
 def device_code_of(answer: Answer, requested_at: datetime) -> DeviceCode | None:
     """The codes; None where the answer has none that could be shown and opened."""
-    found = members(answer) if answer.status == 200 else {}
+    found = members(answer) if 200 <= answer.status < 300 else {}
     secret, user_code, complete = (
         found.get(name) for name in ("device_code", "user_code", "verification_uri_complete")
     )
     place = found.get("verification_uri", found.get("verification_url"))  # the second is Google's, from before the RFC
-    if not isinstance(secret, str) or not secret or not isinstance(user_code, str) or not _CODE.fullmatch(user_code):
+    if not isinstance(secret, str) or not secret or not isinstance(user_code, str) or not _can_be_shown(user_code):
         return None
     if not _can_be_opened(place):
         return None
@@ -57,6 +56,11 @@ def device_code_of(answer: Answer, requested_at: datetime) -> DeviceCode | None:
         expires_at=requested_at + min(timedelta(seconds=min(life, 86_400)), LONGEST_LIFE),
         interval=USUAL_INTERVAL if interval is None else min(max(interval, 1.0), LONGEST_INTERVAL),
     )
+
+
+def _can_be_shown(code: str) -> bool:
+    """On one line of a terminal: no escapes, nothing invisible around it."""
+    return code.isprintable() and code == code.strip() and 0 < len(code) <= _LONGEST_CODE
 
 
 def _can_be_opened(uri: object) -> bool:

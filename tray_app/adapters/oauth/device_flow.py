@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from tray_app.adapters.oauth.attempt import Attempt, failed, sign_in_error
 from tray_app.adapters.oauth.client_auth import Client
@@ -96,15 +97,16 @@ class DeviceSignIn:
                 return interval
             case "slow_down":
                 return min(interval + SLOWER, LONGEST_INTERVAL)
-            case "access_denied":
-                raise failed(account, msg("the sign-in was declined ({reason})", reason="access_denied")) from error
+            case "access_denied" | "authorization_declined" as code:
+                raise failed(account, msg("the sign-in was declined ({reason})", reason=code)) from error
             case "expired_token":
                 raise failed(account, msg("nobody entered the code before it ended")) from error
-            case None | "server_error" | "temporarily_unavailable" if failure.kind in _PASSING:
-                return min(interval * 2, LONGEST_INTERVAL)
-            case code if failure.kind is FailureKind.UNREACHABLE:  # any other error is final (3.5)
+            case "bad_verification_code" | "incorrect_device_code" as code:
                 what = msg("{host} ended the sign-in ({reason})", host=self._client.host, reason=code)
                 raise failed(account, what) from error
+            case _ if failure.kind in _PASSING:  # an outage, or a word that nobody knows: asked again until the end
+                asked_to_wait = failure.not_before - self._clock.now() if failure.not_before else timedelta(0)
+                return max(min(interval * 2, LONGEST_INTERVAL), asked_to_wait.total_seconds())
             case _:
                 raise sign_in_error(account, failure) from error
 

@@ -1,4 +1,4 @@
-"""The one door to authorization servers: every request goes out here, and every way in which it can fail comes in here.
+"""The only module that talks to authorization servers: it sends every request and classifies every way to fail.
 
 httpx has no deadline for the whole, no limit of size, sends loopback requests to `HTTP_PROXY` and keeps cookies
 (each tried); so here each request has a client of its own, a deadline, a cap, and the proxy that belongs to it.
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     import httpx
 
 DEADLINE = 30.0
-"""Seconds from the first packet to the last byte, whatever the server dribbles."""
+"""Seconds from the first packet to the last byte, however slowly the server sends."""
 CONNECT_DEADLINE = 10.0
 TOKEN_CAP = 256 * 1024
 METADATA_CAP = 1024 * 1024
 CLOCKS_APART = timedelta(minutes=5)
-"""From here on a clock is told to be wrong: certificates and id_tokens are refused for it."""
+"""A larger difference between clocks is logged: certificates and id_tokens are refused because of it."""
 
 _OFFLINE: Final = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, 10050, 10051, 10065})
 """There is no route; the last three are what Windows calls them (WSAENETDOWN, WSAENETUNREACH, WSAEHOSTUNREACH)."""
@@ -53,7 +53,7 @@ class AnswerLost(ProviderError):
 
 
 class HttpClient:
-    """Sends one request and brings the whole answer, or raises `RefreshFailed` with the class and the reason."""
+    """Sends one request and returns the whole response, or raises `ProviderError` with the class and the reason."""
 
     def __init__(self, clock: Clock, deadline: float = DEADLINE) -> None:
         self._clock = clock
@@ -100,7 +100,7 @@ class HttpClient:
         return answer
 
     def _compare_clocks(self, host: str, answer: Answer) -> None:
-        """Says in the log, once for each time that it comes to be so, that a clock is wrong."""
+        """Logs that a clock is wrong, once per occurrence."""
         theirs = server_time(answer)
         if theirs is None:
             return
@@ -116,14 +116,14 @@ class HttpClient:
         if url.lower().startswith("http:"):  # loopback, or check_endpoint_url would have refused it
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # empty: reading a bundle of CAs costs time and memory
         else:
-            context = self._trusting = self._trusting or _operating_systems_trust()
+            context = self._trusting = self._trusting or _system_trust()
             if not is_loopback(host):
                 proxy = await asyncio.to_thread(proxy_for, host)  # Windows may look names up
         transport = library.AsyncHTTPTransport(
             verify=context,
             proxy=_as_proxy(proxy, context) if proxy else None,
             trust_env=False,
-            socket_options=_told_of_a_dead_way(),
+            socket_options=_keepalive_options(),
         )
         client: httpx.AsyncClient = library.AsyncClient(
             transport=transport,
@@ -178,12 +178,12 @@ def import_httpx() -> Any:
     return httpx
 
 
-def _told_of_a_dead_way() -> list[tuple[int, int, int]]:
+def _keepalive_options() -> list[tuple[int, int, int]]:
     """Keep-alive probes, answered by the other side's kernel however slow its program is.
 
-    After roaming, the connection of before stays silent for ever: so it is given up after eleven seconds and not at
-    the deadline. Rotating providers take the old token once more for half a minute at most (laptop-years taught it).
-    Those that this system does not know (Windows before 1709, Wine) are left out: they would end every connection.
+    After roaming, an old connection stays silent for ever: so it is given up after eleven seconds, before the
+    deadline. Rotating providers accept the old token again for half a minute at most (found in simulation).
+    Options that this system does not know (Windows before 1709, Wine) are omitted: they would fail every connection.
     """
     options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     with socket.socket() as trial:
@@ -196,7 +196,7 @@ def _told_of_a_dead_way() -> list[tuple[int, int, int]]:
     return options
 
 
-def _operating_systems_trust() -> ssl.SSLContext:
+def _system_trust() -> ssl.SSLContext:
     import truststore
 
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -211,8 +211,8 @@ def proxy_for(host: str) -> str | None:
     if not proxy or proxy_bypass(host):
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
-    if not proxy.lower().startswith(("http://", "https://")):
-        raise ValueError(msg("its proxy is neither http nor https"))
+    if not proxy.lower().startswith(("http://", "https://", "socks5://", "socks5h://")):
+        raise ValueError(msg("its proxy is neither http, https nor socks5"))
     return proxy
 
 
@@ -227,7 +227,7 @@ def _as_proxy(url: str, context: ssl.SSLContext) -> httpx.Proxy:
 
 
 def _decoded(body: bytes, encoding: str, cap: int) -> bytes:
-    """The body without the compression that nobody asked for, or what of it is within the cap.
+    """The decompressed body, up to the cap (no compression was requested).
 
     httpx would unpack 200 kB to 200 MB in one piece (tried). What is cut off is no JSON any more.
     """

@@ -47,8 +47,9 @@ def verified_subject(
 ) -> str:
     """The `sub` of an id_token that belongs to this client, issuer, sign-in and access token. Raises `WrongIdToken`.
 
-    `issuer` is None where the configuration names endpoints alone, `nonce` where none was sent. `{tid}` in the issuer
-    stands for the claim of that name: Microsoft's many directories share one server.
+    `now` is the server's clock as it answered, where it tells it. `issuer` is None where the configuration names
+    endpoints alone, `nonce` where none was sent. `{tid}` in the issuer stands for the claim of that name: Microsoft's
+    many directories share one server.
     """
     claims = claims_of(id_token)
     subject = claims.get("sub")
@@ -57,6 +58,8 @@ def verified_subject(
     if issuer is not None and claims.get("iss") != issuer.replace("{tid}", str(claims.get("tid"))):
         raise WrongIdToken(msg("of another issuer"))
     _check_audience(claims, client_id)
+    if nonce is not None and claims.get("nonce") is None:
+        raise WrongIdToken(msg("without the nonce that was sent; for such a provider write scopes without `openid`"))
     if nonce is not None and not _same(claims.get("nonce"), nonce):
         raise WrongIdToken(msg("for another sign-in (its nonce differs)"))
     _check_times(claims, now)
@@ -137,7 +140,10 @@ def _check_times(claims: Mapping[str, Any], now: datetime) -> None:
     tolerance, oldest = TOLERANCE.total_seconds(), OLDEST.total_seconds()
     if _number(claims, "exp") < now.timestamp() - tolerance:
         raise WrongIdToken(msg("that has ended; maybe this computer's clock is wrong"))
-    if not -oldest <= _number(claims, "iat") - now.timestamp() <= tolerance:
+    ahead = _number(claims, "iat") - now.timestamp()
+    if ahead > tolerance:
+        raise WrongIdToken(msg("from the future; the clock of the provider or of this computer is wrong"))
+    if ahead < -oldest:
         raise WrongIdToken(msg("from another time; maybe this computer's clock is wrong"))
 
 

@@ -15,10 +15,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from tray_app.base.http.messages import Request, Response
 from tray_app.base.http.server import PAGE_HEADERS, HttpServer, Limits, bind_loopback
+from tray_app.base.log import LOG
 from tray_app.core.tokens import Secret
 
-LIMITS = Limits(connections=256, request_seconds=10.0)
-"""Enough connections that 200 which say nothing do not keep the browser out; each is gone after ten seconds."""
+LIMITS = Limits(head=131_072, connections=256, request_seconds=10.0)
+"""Cookies of every server on 127.0.0.1 come along: 64 kB of them have been seen. Enough connections that 200 which say
+nothing do not keep the browser out; each is gone after ten seconds."""
 
 FETCH_SECONDS = 1.0
 """How long who brought the answer has to follow the redirect to the page that it was already shown."""
@@ -57,13 +59,15 @@ class Listener:
         self._path = unquote(parts.path) or "/"
         self._clean = f"{parts.path.rstrip('/')}/done"  # where the code is not in the address bar any more
         self._state = state
-        self._server = HttpServer(self._answer, LIMITS)
+        self._server = HttpServer(self._answer, LIMITS, own_user_only=True)
         loop = asyncio.get_running_loop()
         self._callback: asyncio.Future[Callback] = loop.create_future()
         self._fetch_seconds: float | None = None
         self._page: asyncio.Future[tuple[bytes, tuple[str, str]]] = loop.create_future()
         self._fetched = asyncio.Event()
         self._closed = False
+        self.had_stray_error = False
+        """Whether an error came without the sign-in's `state`."""
 
     @classmethod
     async def open(cls, redirect_uri: str, state: str) -> Listener:
@@ -117,19 +121,34 @@ class Listener:
         if request.method != "GET":
             return Response(405, b"Only GET is answered here.", headers=[("Allow", "GET")])
         if clean:
-            return self._page_once()
+            return self._the_page()
+        if "prefetch" in f"{request.header('sec-purpose')} {request.header('purpose')}":
+            return Response(503, b"Come back when the person does.")  # the real visit must find the code unused
         callback = callback_of(request.query, self._state)
         if callback is None:
-            return Response(400, b"This is no answer to the sign-in that is under way.")
-        if self._callback.done():
+            return self._no_answer(request.query)
+        if self._callback.done() and self._callback.result() != callback:
             return Response(409, b"This sign-in has had its answer.")
-        self._fetch_seconds = BROWSER_SECONDS if request.header("sec-fetch-mode") == "navigate" else FETCH_SECONDS
-        self._callback.set_result(callback)
-        page, location = await self._page
+        if not self._callback.done():
+            self._fetch_seconds = BROWSER_SECONDS if request.header("sec-fetch-mode") == "navigate" else FETCH_SECONDS
+            self._callback.set_result(callback)
+        page, location = await asyncio.shield(self._page)  # a reload waits for the same page
         return _html(303, page, location)
 
-    def _page_once(self) -> Response:
-        if not self._page.done() or self._fetched.is_set():
+    def _no_answer(self, query: str) -> Response:
+        """An error without `state` may be anybody's: it is not believed and not quoted, but told that it came."""
+        names = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=50)) if query.count("&") < 50 else {}
+        if "error" not in names or "state" in names:
+            return Response(400, b"This is no answer to the sign-in that is under way.")
+        self.had_stray_error = True
+        LOG.warning("the browser brought an error that does not belong to the sign-in under way; it was ignored")
+        return Response(
+            400,
+            b"An error came back that does not belong to this sign-in, so it was ignored. Start again from the lamp.",
+        )
+
+    def _the_page(self) -> Response:
+        if not self._page.done():
             return Response(404, b"There is nothing here.")
         page, _ = self._page.result()
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
+from urllib.parse import urljoin, urlsplit
 
 from tray_app.adapters.oauth.client_auth import host_of
 from tray_app.adapters.oauth.discovery import WrongMetadata, endpoints_of, metadata_urls
@@ -20,6 +21,13 @@ METADATA_LIFE = timedelta(hours=1)
 """How long what was found is taken for granted: an endpoint that moves is found again within the hour."""
 
 T = TypeVar("T")
+
+_LASTING = frozenset({200, 400, 404, 405, 406, 410})
+"""A place that answers so without metadata has none tomorrow either."""
+
+
+class NoMetadata(ProviderError):
+    """No place has metadata of the issuer. A refresh takes it for an outage, since the issuer had some before."""
 
 
 class MetadataCache:
@@ -45,7 +53,10 @@ class MetadataCache:
                 what = msg("the configuration names neither an issuer nor endpoints")
                 raise self._failed(FailureKind.MISCONFIGURED, what)
             issuer = resource.issuer
-        return await self._remembered(self._endpoints, issuer, self._discover)
+        configured = account.issuer or account.resource or issuer
+        return await self._remembered(
+            self._endpoints, f"{configured} {issuer}", lambda _: self._discover(issuer, configured)
+        )
 
     async def resource(self, account: Account) -> Resource | None:
         """What the account's resource says of itself (RFC 9728); None where the configuration names none."""
@@ -67,16 +78,63 @@ class MetadataCache:
             known[name] = (now, found)
         return found
 
-    async def _discover(self, issuer: str) -> Endpoints:
-        """Both places are asked, since a server may answer at one of them for another issuer than ours."""
-        failures = list[Failure]()
+    async def _discover(self, issuer: str, configured: str) -> Endpoints:
+        """Every place is asked, since a server may answer at one of them for another issuer than ours, or not at all.
+
+        Raises `NoMetadata` where none has any, and asking again will not change that.
+        """
+        wrong: list[Failure] = []
+        asked: list[tuple[str, Failure]] = []
         for url in metadata_urls(issuer):
-            found = self._read(
-                lambda answer: endpoints_of(answer, issuer), await self._transport.get(url), url, failures
-            )
-            if found is not None:
-                return found
-        raise ProviderError(failures[0])
+            try:
+                answer = await self._get(url)
+                found = endpoints_of(answer, issuer, configured)
+            except WrongMetadata as error:
+                reason = joined(" ", (host_of(url), error.args[0]))
+                wrong.append(self._failed(FailureKind.MISCONFIGURED, reason).failure)
+            except ProviderError as error:
+                asked.append((url, error.failure))
+            else:
+                if found is not None:
+                    return found
+                asked.append((url, self._no_metadata(url, answer)))
+        if wrong:
+            raise ProviderError(wrong[0])
+        raise self._nowhere(issuer, asked)
+
+    def _no_metadata(self, url: str, answer: Answer) -> Failure:
+        if answer.status in _LASTING:
+            return Failure(FailureKind.MISCONFIGURED, msg("no metadata"), self._clock.now(), status=answer.status)
+        # Without its body: whatever stands where the metadata should be says nothing about any grant.
+        asked = msg("{host}, asked for its metadata,", host=host_of(url))
+        return classify(replace(answer, body=b""), self._clock.now(), host=asked)
+
+    def _nowhere(self, issuer: str, asked: list[tuple[str, Failure]]) -> ProviderError:
+        passing = [failure for _, failure in asked if failure.kind is not FailureKind.MISCONFIGURED]
+        if passing and all(failure.status is None for _, failure in asked):
+            return ProviderError(passing[0])  # nothing was answered, so there is nothing to tell of each place
+        places = joined(
+            "; ", tuple(f"{url}: {f'HTTP {one.status}' if one.status else one.message}" for url, one in asked)
+        )
+        if passing:
+            what = msg("{failure} ({places})", failure=passing[0].message, places=places)
+            return ProviderError(replace(passing[0], message=what))
+        what = msg(
+            "{host} does not say where to sign in ({places}); check the issuer, or name authorization_endpoint and "
+            "token_endpoint by hand",
+            host=host_of(issuer),
+            places=places,
+        )
+        return NoMetadata(Failure(FailureKind.MISCONFIGURED, what, self._clock.now()))
+
+    async def _get(self, url: str) -> Answer:
+        """The answer at a well-known place. A redirect within its origin is followed once, and no other."""
+        answer = await self._transport.get(url)
+        if answer.status in {301, 302, 303, 307, 308}:
+            target = urljoin(url, answer.headers.get("location", ""))
+            if target != url and urlsplit(target)[:2] == urlsplit(url)[:2]:
+                return await self._transport.get(target)
+        return answer
 
     async def _ask_resource(self, resource: str) -> Resource:
         """Its well-known place, then the one that it names where it turns us down (RFC 9728, 3.1 and 5.1)."""
@@ -84,7 +142,7 @@ class MetadataCache:
         for find in (self._well_known, self._hinted):
             url = await find(resource)
             if url is not None:
-                answer = await self._transport.get(url)
+                answer = await self._get(url)
                 found = self._read(lambda answer: resource_of(answer, resource), answer, url, failures)
                 if found is not None:
                     return found

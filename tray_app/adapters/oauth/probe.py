@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from tray_app.adapters.oauth.client_auth import host_of
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.core.account import Account, Endpoints, Offered
 from tray_app.core.failure import Failure, FailureKind
@@ -17,6 +18,9 @@ class Look:
     scopes: tuple[str, ...] = ()
     wants_consent: bool = False
     unreachable: str | None = None
+    hosts: tuple[str, ...] = ()
+    """Where a sign-in leads: the page that is opened, and the server that its answer is handed to."""
+    issuer: str | None = None
 
 
 async def look(account: Account, clock: Clock, provider: OAuthProvider) -> Look:
@@ -29,13 +33,15 @@ async def look(account: Account, clock: Clock, provider: OAuthProvider) -> Look:
     except ProviderError as error:
         if error.failure.kind is FailureKind.MISCONFIGURED:
             raise
-        return Look(unreachable=error.failure.message)
+        address = account.issuer or account.resource or ""
+        return Look(unreachable=error.failure.message, hosts=(host_of(address),) if address else ())
     if account.client_id is None and endpoints.registration is None:
         what = f"{endpoints.issuer} registers no clients by itself; name the one that it gave you: --client-id ID"
         raise ProviderError(Failure(FailureKind.MISCONFIGURED, what, clock.now()))
+    hosts = tuple(dict.fromkeys((host_of(endpoints.authorization), host_of(endpoints.token))))
     if account.scopes or account.resource or account.endpoints:
-        return Look()
-    return _usual(endpoints)
+        return Look(hosts=hosts, issuer=endpoints.issuer)
+    return replace(_usual(endpoints), hosts=hosts, issuer=endpoints.issuer)
 
 
 def _usual(endpoints: Endpoints) -> Look:

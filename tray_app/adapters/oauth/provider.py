@@ -6,22 +6,27 @@ where the member `error` is missing. Secrets go into bodies and headers alone (R
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tray_app.adapters.oauth.back_channel import BackChannel
 from tray_app.adapters.oauth.client_auth import Client, host_of
 from tray_app.adapters.oauth.device_code import GRANT, DeviceCode, device_code_of
+from tray_app.adapters.oauth.discovery import is_same_issuer
 from tray_app.adapters.oauth.http_client import DEADLINE, HttpClient, import_httpx
 from tray_app.adapters.oauth.id_token import Given, WrongIdToken, claims_of, verified_subject
-from tray_app.adapters.oauth.metadata_cache import MetadataCache
+from tray_app.adapters.oauth.metadata_cache import MetadataCache, NoMetadata
 from tray_app.adapters.oauth.registrar import UNKNOWN, ClientStore, InMemoryClients, Registrar
+from tray_app.adapters.oauth.token_hosts import TokenHosts
 from tray_app.adapters.oauth.web_client import import_oauthlib
 from tray_app.core.account import Account, Endpoints
-from tray_app.core.errors import StoreUnavailable
-from tray_app.core.failure import Failure, FailureKind, members
+from tray_app.core.client_secret import KeptSecret, bound_secret, kept_secret
+from tray_app.core.errors import StoreUnavailable, UnconfirmedTokenHost
+from tray_app.core.failure import Failure, FailureKind, error_code, error_text, members
 from tray_app.core.message import msg
 from tray_app.core.ports import Clock, ProviderError
 from tray_app.core.tokens import Secret, TokenAnswer, TokenSet
@@ -41,11 +46,13 @@ class OAuthProvider:
         clock: Clock,
         store: ClientStore | None = None,
         *,
+        token_hosts: TokenHosts | None = None,
         deadline: float = DEADLINE,
     ) -> None:
         self._clock = clock
         self.store = store or InMemoryClients()
         """May be replaced by another one."""
+        self.token_hosts = token_hosts or TokenHosts()
         self._secrets: dict[str, Secret | None] = {}
         self._transport = HttpClient(clock, deadline)
         self.directory = MetadataCache(self._transport, clock)
@@ -63,14 +70,39 @@ class OAuthProvider:
         """Where the account's server listens: as configured, else found (RFC 8414, RFC 9728)."""
         return await self.directory.endpoints(account)
 
-    async def client_secret(self, account: Account) -> Secret | None:
-        """The secret of a confidential client, None for a public one."""
+    async def has_client_secret(self, account: Account) -> bool:
+        """Whether a client secret is kept for the account."""
+        return await self._kept_secret(account) is not None
+
+    async def client_secret(self, account: Account, issuer: str | None) -> Secret | None:
+        """The secret of a confidential client at this issuer, None for a public one.
+
+        It is sent only to where it was set for. One that a resource's server was set for is bound to that server when
+        it is first found; one of a version that bound secrets to nothing, to what the configuration says now.
+        """
+        kept = await self._kept_secret(account)
+        if kept is None:
+            return None
+        expected, found = account.secret_bound_to, issuer if account.finds_issuer else None
+        if kept.bound_to not in {None, expected} or kept.issuer not in {None, found}:
+            what = msg(
+                "the client secret was set for another issuer, client id or endpoint; set it again: {command}",
+                command=f"lamplighter secret set {account.name}",
+            )
+            raise self._failed(FailureKind.MISCONFIGURED, what)
+        if (kept.bound_to, kept.issuer) != (expected, found):
+            with contextlib.suppress(StoreUnavailable):  # it is bound at the next use then
+                await self.store.set_client_secret(account.name, bound_secret(kept.secret, expected, found))
+        return kept.secret
+
+    async def _kept_secret(self, account: Account) -> KeptSecret | None:
         try:
             self._secrets[account.name] = await self.store.client_secret(account.name)
         except StoreUnavailable as error:
             if account.name not in self._secrets:  # a store that cannot be read now stops no refresh
                 raise ProviderError(Failure(FailureKind.STORE, error.what, self._clock.now(), error.reason)) from error
-        return self._secrets[account.name]
+        text = self._secrets[account.name]
+        return None if text is None else kept_secret(text)
 
     async def preferred_redirect_uri(self, account: Account) -> str:
         """As configured; a registered client knows the port that it was registered with."""
@@ -82,22 +114,57 @@ class OAuthProvider:
         endpoints = await self.endpoints(account)
         scopes = await self._scopes(account, endpoints)
         if account.client_id is not None:
-            return Client(account, endpoints, account.client_id, await self.client_secret(account), scopes=scopes)
+            secret = await self.client_secret(account, endpoints.issuer)
+            return Client(account, endpoints, account.client_id, secret, scopes=scopes)
         made = await self.registrar.serving(account, endpoints, redirect_uri, scopes)
-        return Client(account, endpoints, made.client_id, made.secret, made.method, scopes)
+        return Client(account, endpoints, made.client_id, made.secret, made.method, scopes, made.redirect_uris)
 
     async def client_of(self, account: Account, tokens: TokenSet) -> Client:
         """The client that the tokens were given to, at the server that gave them: they are sent nowhere else."""
         if tokens.bound_to != account.bound_to:
             raise self._failed(FailureKind.MISCONFIGURED, msg("these tokens belong to another provider or client"))
-        endpoints = await self.directory.endpoints(account, tokens.issuer)
+        try:
+            endpoints = await self.directory.endpoints(account, tokens.issuer)
+        except NoMetadata as error:
+            raise ProviderError(replace(error.failure, kind=FailureKind.UNREACHABLE)) from error
+        if tokens.issuer is not None and not is_same_issuer(tokens.issuer, endpoints.issuer or tokens.issuer):
+            raise self._failed(FailureKind.MISCONFIGURED, msg("these tokens belong to another provider or client"))
         if account.client_id is not None:
-            return Client(account, endpoints, account.client_id, await self.client_secret(account))
+            secret = await self.client_secret(account, endpoints.issuer)
+            return Client(account, endpoints, account.client_id, secret)
         if tokens.client_id is None:
             raise self._failed(FailureKind.MISCONFIGURED, msg("nobody knows which client these tokens belong to"))
         kept = await self.registrar.kept(account, tokens.client_id)
-        secret, method = (kept.secret, kept.method) if kept else (None, None)
+        is_theirs = kept is not None and is_same_issuer(kept.issuer, endpoints.issuer or "")
+        secret, method = (kept.secret, kept.method) if kept and is_theirs else (None, None)
         return Client(account, endpoints, tokens.client_id, secret, method)
+
+    def check_token_host(self, client: Client) -> None:
+        """Raises `UnconfirmedTokenHost` where the code could be handed to another server than gives it (RFC 9700, 4.4).
+
+        That is so where metadata names endpoints of two origins and no `iss` is promised, unless the preset, the
+        configuration or the person has said that it is right.
+        """
+        account, endpoints = client.account, client.endpoints
+        if account.endpoints is not None or endpoints.iss_in_response or endpoints.issuer is None:
+            return
+        at, to = urlsplit(endpoints.authorization), urlsplit(endpoints.token)
+        if at[:2] == to[:2]:
+            return
+        host = to.hostname or ""
+        if host in {account.allow_token_host, *account.quirks.token_hosts}:
+            return
+        if self.token_hosts.is_allowed(endpoints.issuer, host):
+            return
+        what = msg(
+            "{name}: your sign-in at {one} would be handed to {other}", name=account.name, one=at.hostname, other=host
+        )
+        remedy = msg(
+            "If that is right, write into accounts.{name}: allow_token_host = {host}",
+            name=account.name,
+            host=f'"{host}"',
+        )
+        raise UnconfirmedTokenHost(what, remedy, endpoints.issuer, (at.hostname or "", host))
 
     async def _scopes(self, account: Account, endpoints: Endpoints) -> tuple[str, ...]:
         """What is asked for: as configured; else what the resource knows, and a refresh token where one can be had."""
@@ -122,7 +189,7 @@ class OAuthProvider:
         endpoint = client.endpoints.pushed_authorization or ""
         answer = await self._channel.ask(client, endpoint, urlencode(list(parameters)))
         uri = members(answer).get("request_uri")
-        if answer.status != 201 or not isinstance(uri, str) or not uri.isprintable() or not uri:
+        if answer.status not in {200, 201} or not isinstance(uri, str) or not uri.isprintable() or not uri:
             raise await self._told(client, ProviderError(self._channel.meaning(client, endpoint, answer)))
         return uri
 
@@ -151,6 +218,7 @@ class OAuthProvider:
         endpoint = client.endpoints.device_authorization or ""
         scope, resource = " ".join(client.scopes), client.account.resource
         parameters = [(name, value) for name, value in (("scope", scope), ("resource", resource)) if value]
+        parameters += client.account.authorization_parameters.items()
         requested_at = self._clock.now()
         answer = await self._channel.ask(client, endpoint, urlencode(parameters))
         found = device_code_of(answer, requested_at)
@@ -162,53 +230,61 @@ class OAuthProvider:
         """The tokens, once the person has agreed on their device (RFC 8628, 3.4); `failure.code` says what is up."""
         from oauthlib.common import urlencode
 
-        body = urlencode([("grant_type", GRANT), ("device_code", code.secret.reveal())])
+        parameters = [("grant_type", GRANT), ("device_code", code.secret.reveal())]
+        if client.account.resource is not None:
+            parameters.append(("resource", client.account.resource))  # RFC 8707, 2.2
+        body = urlencode(parameters)
         return await self._first_tokens(client, body, None, code.secret)
 
     async def _first_tokens(self, client: Client, body: str, nonce: str | None, *sent: Secret) -> TokenAnswer:
         try:
-            tokens, id_token = await self._channel.tokens(client, body, *sent)
+            got = await self._channel.tokens(client, body, *sent)
         except ProviderError as error:
             raise await self._told(client, error) from error
-        if id_token is None or "openid" not in client.scopes:
-            return tokens
+        if got.id_token is None or "openid" not in client.scopes:
+            return got.answer
         try:
             subject = verified_subject(
-                id_token,
-                Given(tokens.access_token, client.secret, client.endpoints.offered),
+                got.id_token,
+                Given(got.answer.access_token, client.secret, client.endpoints.offered),
                 client_id=client.id,
                 issuer=client.account.quirks.id_token_issuer or client.endpoints.issuer,
                 nonce=nonce,
-                now=self._clock.now(),
+                now=got.server_now,
             )
         except WrongIdToken as error:
             message = msg("{host} sent an id_token {reason}", host=client.host, reason=error.args[0])
             raise self._failed(FailureKind.REFUSED, message) from error
-        return replace(tokens, subject=subject)
+        return replace(got.answer, subject=subject)
 
     # -- the life of tokens
 
     async def refresh(self, account: Account, tokens: TokenSet) -> TokenAnswer:
-        """New tokens for the refresh token (RFC 6749, 6). Scopes are left out: asking for more than was granted fails.
+        """New tokens for the refresh token (RFC 6749, 6).
 
-        An id_token for another subject refuses the whole (OpenID Connect Core, 12.2).
+        Scopes are left out, since asking for more than was granted fails, unless the account's `refresh_parameters`
+        name them. An id_token for another subject refuses the whole (OpenID Connect Core, 12.2).
         """
         refresh_token = tokens.refresh_token
         client = await self.client_of(account, tokens)
         if refresh_token is None:
             raise ValueError("a refresh was asked for where there is no refresh token")
-        body = _oauthlib(client).prepare_refresh_body(refresh_token=refresh_token.reveal(), resource=account.resource)
+        scopes = account.scopes or tokens.scopes if "scope" in account.refresh_parameters else ()
+        body = _oauthlib(client).prepare_refresh_body(
+            refresh_token=refresh_token.reveal(), scope=list(scopes) or None, resource=account.resource
+        )
         try:
-            new, id_token = await self._channel.tokens(client, body, refresh_token)
+            got = await self._channel.tokens(client, body, refresh_token)
         except ProviderError as error:
             raise await self._told(client, error) from error
-        if tokens.subject is not None and _subject(id_token) not in {None, tokens.subject}:
+        if tokens.subject is not None and _subject(got.id_token) not in {None, tokens.subject}:
             message = msg("{host} sent an id_token for another subject", host=client.host)
-            raise self._failed(FailureKind.REFUSED, message)
-        return new
+            failure = Failure(FailureKind.REFUSED, message, self._clock.now(), keeps_tokens=True)
+            raise ProviderError(failure, got.answer.refresh_token)
+        return got.answer
 
     async def revoke(self, account: Account, tokens: TokenSet) -> str | None:
-        """Revokes refresh token, then access token (RFC 7009, 2.1). None when done, else what was not, and why."""
+        """Revokes refresh token, then access token (RFC 7009, 2). None when done, else what was not, and why."""
         try:
             client = await self.client_of(account, tokens)
         except ProviderError as error:
@@ -216,6 +292,8 @@ class OAuthProvider:
         if client.endpoints.revocation is None:
             host = host_of(client.endpoints.issuer or client.endpoints.token)
             return f"nothing was revoked: {host} offers no revocation"
+        if account.endpoints is not None and not _is_bound(client.endpoints, tokens):
+            return "nothing was revoked: revocation_endpoint was changed since the sign-in"
         kept: list[str] = []
         for name, token in (("refresh_token", tokens.refresh_token), ("access_token", tokens.access_token)):
             if token is not None:
@@ -230,7 +308,9 @@ class OAuthProvider:
 
         body = urlencode([("token", token.reveal()), ("token_type_hint", name)])
         answer = await self._channel.ask(client, endpoint, body)
-        if answer.status != 200:
+        found = members(answer)
+        is_unknown = error_code(found) == "invalid_token" or "unknown token" in error_text(found).lower()
+        if not 200 <= answer.status < 300 and not is_unknown:  # a token that is not known there is as good as revoked
             raise ProviderError(self._channel.meaning(client, endpoint, answer, token))
 
     async def forget(self, account: Account) -> None:
@@ -245,6 +325,12 @@ class OAuthProvider:
 
     def _failed(self, kind: FailureKind, message: str) -> ProviderError:
         return ProviderError(Failure(kind, message, self._clock.now()))
+
+
+def _is_bound(endpoints: Endpoints, tokens: TokenSet) -> bool:
+    """Whether the revocation endpoint is the one of the sign-in, or on the token endpoint's own origin."""
+    revocation = endpoints.revocation or ""
+    return revocation == tokens.revocation_endpoint or urlsplit(revocation)[:2] == urlsplit(endpoints.token)[:2]
 
 
 def import_libraries() -> None:

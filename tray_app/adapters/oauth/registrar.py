@@ -7,14 +7,24 @@ since tokens that are still good belong to it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import Protocol
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+from urllib.parse import urlencode
 
 from tray_app.adapters.oauth.back_channel import BackChannel
 from tray_app.adapters.oauth.client_auth import Client, host_of
 from tray_app.adapters.oauth.http_client import HttpClient
-from tray_app.adapters.oauth.registration import Registration, from_text, registration_of, request_body, to_text
+from tray_app.adapters.oauth.registration import (
+    Registration,
+    from_text,
+    on_localhost,
+    registration_of,
+    request_body,
+    to_text,
+    without_port,
+)
+from tray_app.base.log import LOG
 from tray_app.core.account import Account, Endpoints
 from tray_app.core.errors import StoreUnavailable
 from tray_app.core.failure import Answer, Failure, FailureKind, classify, error_code, members, plain
@@ -36,6 +46,9 @@ class ClientStore(Protocol):
 
     async def client_secret(self, account: str) -> Secret | None:
         """The account's client secret, None for a public client."""
+
+    async def set_client_secret(self, account: str, secret: Secret | None) -> None:
+        """Keeps the account's client secret; None removes it."""
 
     async def registration(self, account: str) -> Secret | None:
         """What is kept of the clients that were registered for the account (RFC 7591), None where there is nothing."""
@@ -95,27 +108,36 @@ class Registrar:
         if endpoint is None:
             what = msg("{host} registers no clients by itself; the configuration needs a client_id", host=host)
             raise self._failed(FailureKind.MISCONFIGURED, what)
-        uris = tuple(dict.fromkeys((_without_port(redirect_uri), redirect_uri))) if redirect_uri else ()
-        body = request_body(endpoints, uris or (account.redirect_uri,), scopes)
-        answer = await self._transport.post(endpoint, body, "application/json")
-        if error_code(members(answer)) == "invalid_client_metadata" and uris:
-            # Some give a client one grant alone, whatever they list; a sign-in with a redirect needs no device grant.
-            plainer = request_body(endpoints, uris, scopes, with_device=False)
-            answer = await self._transport.post(endpoint, plainer, "application/json") if plainer != body else answer
-        made = registration_of(answer, endpoints, uris or (account.redirect_uri,))
-        if made is None:
-            raise ProviderError(self._meaning(host, answer))
-        return made
+        first: Answer | None = None
+        asked: set[str] = set()
+        for wanted in _ever_less(account, redirect_uri, scopes):
+            body = request_body(
+                endpoints, wanted.uris, wanted.scopes, with_device=wanted.device, with_refresh=wanted.refresh
+            )
+            if body in asked:
+                continue
+            asked.add(body)
+            answer = await self._transport.post(endpoint, body, "application/json")
+            made = registration_of(answer, endpoints, wanted.uris)
+            if made is not None:
+                if first is not None:
+                    LOG.warning("%s: %s registered a client %s", account.name, host, wanted.left_out)
+                return made
+            first = first or answer
+            if answer.status not in {400, 422}:
+                break
+        assert first is not None  # noqa: S101 - all was asked for at least once
+        raise ProviderError(self._meaning(host, first))
 
     async def _is_known(self, kept: Registration, client: Client) -> bool:
         """Whether the server still knows the client; where it cannot be asked, it is taken to.
 
         Such a server tells the browser alone, which then never comes back. Where no address is there to look at the
-        client (RFC 7592), it asks for a code that nobody was given: who it is comes before that (RFC 6749, 5.2).
+        client (RFC 7592), it sends a refresh token that nobody was given: who asks is looked at first (RFC 6749, 5.2).
         """
         try:
             if kept.client_uri is None or kept.access_token is None:
-                answer = await self._channel.ask(client, client.endpoints.token, _nobodys_code(kept))
+                answer = await self._channel.ask(client, client.endpoints.token, _NOBODYS_TOKEN)
                 return error_code(members(answer)) != "invalid_client"
             answer = await self._transport.get(kept.client_uri, _bearing(kept.access_token))
         except ProviderError:
@@ -153,15 +175,42 @@ def _bearing(token: Secret) -> dict[str, str]:
     return {"Authorization": f"Bearer {token.reveal()}"}
 
 
-def _nobodys_code(kept: Registration) -> str:
-    return urlencode({"grant_type": "authorization_code", "code": "none", "redirect_uri": kept.preferred_redirect_uri})
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a registration asks for, and in words what it no longer does."""
+
+    uris: tuple[str, ...]
+    scopes: tuple[str, ...]
+    device: bool = True
+    refresh: bool = True
+    left_out: str = ""
 
 
-def _without_port(uri: str) -> str:
-    """As a server takes it that lets the port of loopback vary (RFC 8252, 7.3)."""
-    parts = urlsplit(uri)
-    host = parts.hostname or ""
-    return urlunsplit(parts._replace(netloc=f"[{host}]" if ":" in host else host))
+def _ever_less(account: Account, redirect_uri: str | None, scopes: tuple[str, ...]) -> Iterator[_Wanted]:
+    """All that we would like, and then less at each step: servers refuse what they do not know (RFC 7591, 3.2.2).
+
+    A refresh token is given up last, since the account then needs a sign-in whenever its token ends.
+    """
+    if redirect_uri is None:  # a sign-in on another device
+        wanted = _Wanted((account.redirect_uri,), scopes)
+    else:
+        wanted = _Wanted(tuple(dict.fromkeys((without_port(redirect_uri), redirect_uri))), scopes)
+    yield wanted
+    if redirect_uri is not None:
+        wanted = replace(wanted, device=False, left_out="without the device flow")
+        yield wanted
+        wanted = replace(wanted, uris=(without_port(redirect_uri),), left_out="with one redirect URI")
+        yield wanted
+        wanted = replace(wanted, uris=(redirect_uri,), left_out="with a redirect URI of one port")
+        yield wanted
+        yield replace(wanted, uris=(on_localhost(redirect_uri),), left_out="with `localhost` in its redirect URI")
+    wanted = replace(wanted, scopes=(), left_out="without scopes")
+    yield wanted
+    yield replace(wanted, refresh=False, left_out="without refresh tokens: the account needs a sign-in at each expiry")
+
+
+_NOBODYS_TOKEN: Final = urlencode({"grant_type": "refresh_token", "refresh_token": "none"})
+"""A question that no server mistakes for an attack, as it may a code without its verifier."""
 
 
 class InMemoryClients:
@@ -172,6 +221,9 @@ class InMemoryClients:
 
     async def client_secret(self, _account: str) -> Secret | None:
         """None: a public client has none."""
+
+    async def set_client_secret(self, _account: str, _secret: Secret | None) -> None:
+        """There is none to keep."""
 
     async def registration(self, account: str) -> Secret | None:
         """What was kept."""

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Self
-from urllib.parse import urlsplit
+from typing import Any, Self, cast, get_args
+from urllib.parse import urlsplit, urlunsplit
 
 from tray_app.core.account import AuthMethod, Endpoints, Offered
 from tray_app.core.failure import Answer, members
@@ -38,7 +38,11 @@ class Registration:
     def serves(self, issuer: str | None, redirect_uri: str | None, now: datetime) -> bool:
         """Whether a sign-in can use it: the right server, a redirect URI that it knows, and not at its end."""
         at_end = self.refused or (self.secret_expires_at is not None and self.secret_expires_at <= now)
-        return self.issuer == issuer and not at_end and (redirect_uri is None or redirect_uri in self.redirect_uris)
+        if self.issuer != issuer or at_end:
+            return False
+        if redirect_uri is None or redirect_uri in self.redirect_uris:
+            return True
+        return self.redirect_uris == (without_port(redirect_uri),)
 
     @property
     def preferred_redirect_uri(self) -> str:
@@ -48,6 +52,19 @@ class Registration:
     def gone(self) -> Self:
         """The same, and the server does not know it any more."""
         return replace(self, refused=True)
+
+
+def without_port(uri: str) -> str:
+    """As a server takes it that lets the port of loopback vary (RFC 8252, 7.3)."""
+    parts = urlsplit(uri)
+    host = parts.hostname or ""
+    return urlunsplit(parts._replace(netloc=f"[{host}]" if ":" in host else host))
+
+
+def on_localhost(uri: str) -> str:
+    """The same by name: some servers take no address (RFC 8252, 8.3 advises against it)."""
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=f"localhost:{parts.port}" if parts.port else "localhost"))
 
 
 def to_text(registrations: Sequence[Registration]) -> Secret:
@@ -88,18 +105,24 @@ def _registration(facts: Mapping[str, Any]) -> Registration:
 
 
 def request_body(
-    endpoints: Endpoints, redirect_uris: tuple[str, ...], scopes: tuple[str, ...], *, with_device: bool = True
+    endpoints: Endpoints,
+    redirect_uris: tuple[str, ...],
+    scopes: tuple[str, ...],
+    *,
+    with_device: bool = True,
+    with_refresh: bool = True,
 ) -> str:
-    """The metadata of our client (RFC 7591, 2): native, public where the server lets it be."""
+    """The metadata of our client (RFC 7591, 2): native, with the way to prove itself that most servers get right."""
     offered = endpoints.offered or Offered()
     device = (DEVICE_GRANT,) if with_device and DEVICE_GRANT in offered.grant_types else ()
+    refresh = ("refresh_token",) if with_refresh else ()
     body: dict[str, Any] = {
         "client_name": NAME,
         "application_type": "native",
         "redirect_uris": redirect_uris,
         "response_types": ["code"],
-        "grant_types": ["authorization_code", "refresh_token", *device],
-        "token_endpoint_auth_method": _method(offered.auth_methods),
+        "grant_types": ["authorization_code", *refresh, *device],
+        "token_endpoint_auth_method": usual_method(offered.auth_methods),
     }
     if scopes and (not offered.scopes or set(scopes) <= set(offered.scopes)):  # some refuse what a resource alone knows
         body["scope"] = " ".join(scopes)
@@ -111,29 +134,31 @@ def request_body(
 
 def registration_of(answer: Answer, endpoints: Endpoints, redirect_uris: tuple[str, ...]) -> Registration | None:
     """The client that was registered (RFC 7591, 3.2.1; RFC 7592, 3); None where the answer gives none."""
-    found = members(answer) if answer.status in {200, 201} else {}
+    found = members(answer) if 200 <= answer.status < 300 else {}
     client_id = found.get("client_id")
     if not isinstance(client_id, str) or not client_id.isprintable() or not client_id or endpoints.issuer is None:
         return None
     secret, token, uri = (
         found.get(name) for name in ("client_secret", "registration_access_token", "registration_client_uri")
     )
-    method = found.get("token_endpoint_auth_method")
+    asked_for = usual_method((endpoints.offered or Offered()).auth_methods)
+    method = found.get("token_endpoint_auth_method") or asked_for  # what the answer says wins
     return Registration(
         issuer=endpoints.issuer,
         client_id=client_id,
         redirect_uris=redirect_uris,
         secret=Secret(secret) if isinstance(secret, str) and secret and method != "none" else None,
-        method=method if method in {"client_secret_basic", "client_secret_post"} else None,
+        method=cast("AuthMethod", method) if method in get_args(AuthMethod) else None,
         access_token=Secret(token) if isinstance(token, str) and token.isprintable() and token else None,
         client_uri=uri if _is_of(uri, endpoints.registration) else None,
         secret_expires_at=_moment(found.get("client_secret_expires_at") or None),
     )
 
 
-def _method(offered: tuple[str, ...]) -> str:
-    known = ("none", "client_secret_basic", "client_secret_post")
-    return next((one for one in known if one in offered), "none")
+def usual_method(offered: tuple[str, ...]) -> str:
+    """How a client of ours proves itself where the server lists these methods; empty: it lists none."""
+    known = ("client_secret_post", "none", "client_secret_basic")
+    return next((one for one in known if one in offered), "client_secret_basic")  # which is the default of RFC 8414
 
 
 def _is_of(uri: object, registration: str | None) -> bool:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from tray_app.adapters.oauth.discovery import WrongMetadata, texts
 from tray_app.core.failure import Answer, members, plain
 from tray_app.core.message import msg
-from tray_app.core.urls import check_endpoint_url
+from tray_app.core.urls import check_endpoint_url, check_found_url
 
 _HINT = re.compile(r'\bresource_metadata\s*=\s*"([^"]*)"', re.IGNORECASE)
 _MOST_SCOPES = 32
@@ -54,7 +54,9 @@ def resource_of(answer: Answer, resource: str) -> Resource | None:
     if metadata["resource"] != resource:
         raise WrongMetadata(msg("calls itself by another resource, {resource}", resource=plain(metadata["resource"])))
     issuers = texts(metadata, "authorization_servers")
-    if not issuers or check_endpoint_url(issuers[0]):
-        raise WrongMetadata(msg("names no authorization server that can be trusted"))
+    if not issuers:
+        raise WrongMetadata(msg("names no authorization server"))
+    if (reason := check_found_url(issuers[0], resource)) is not None:
+        raise WrongMetadata(msg("names an authorization server that {reason}", reason=reason))
     scopes = texts(metadata, "scopes_supported")
     return Resource(issuers[0], scopes if len(scopes) <= _MOST_SCOPES else ())

@@ -1,4 +1,4 @@
-"""Start at Login: one entry in the place where each platform looks for what to start with the desktop.
+"""Start at Login: one entry in each platform's list of programs to start with the desktop.
 
 `autostart()` chooses: an XDG autostart file, the registry's Run key, or a LaunchAgent. One that was switched off in the
 desktop's own settings counts as off. A `LAMPLIGHTER_HOME` of this process is carried along, save on Windows: its Run
@@ -28,10 +28,10 @@ class Autostart(Protocol):
         """Whether it does."""
 
     def turn_on(self, command: list[str]) -> None:
-        """From the next login on it runs `command`: an absolute path and its arguments."""
+        """Makes the desktop run `command` (an absolute path and its arguments) from the next login on."""
 
     def turn_off(self) -> None:
-        """From the next login on it does not. No error where it did not."""
+        """Undoes `turn_on` from the next login on. No error where it was off."""
 
 
 def autostart() -> Autostart:
@@ -45,7 +45,7 @@ def autostart() -> Autostart:
 
 
 def default_command() -> list[str]:
-    """How this Lamplighter is started again: its own script where there is one, else this Python with the package."""
+    """The command that starts this Lamplighter: its own script if there is one, else this Python with the package."""
     import sysconfig
 
     # Not resolved: behind the symlink of a virtual environment lies a Python without Lamplighter.
@@ -57,7 +57,7 @@ def default_command() -> list[str]:
             if script.is_file():
                 return [str(script)]
     windowless = python.with_name("pythonw.exe")
-    return [str(windowless if windowless.is_file() else python), "-m", "tray_app"]
+    return [str(windowless if windowless.is_file() else python), "-P", "-m", "tray_app"]
 
 
 class XdgAutostart:
@@ -125,7 +125,7 @@ class LaunchAgent:
             return self._path().exists()
 
     def turn_on(self, command: list[str]) -> None:
-        """Writes the property list. What has been quit stays quit: no KeepAlive."""
+        """Writes the property list. Without KeepAlive: after Quit it stays off."""
         import plistlib
 
         agent: dict[str, object] = {"Label": self._LABEL, "ProgramArguments": command, "RunAtLoad": True}
@@ -146,15 +146,15 @@ if sys.platform == "win32":
     import winreg
 
     class RunKey:
-        """A value of the user's Run key. Windows' own settings switch it off by a value of its name elsewhere."""
+        """A value of the user's Run key. Windows' settings disable it with a value under another key."""
 
         _NAME = "Lamplighter"
         _RUN = r"Software\Microsoft\Windows\CurrentVersion\Run"
         _APPROVED = r"Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run"
-        _LONGEST = 260  # characters that Windows runs from there
+        _LONGEST = 260  # characters: the longest command that the Run key supports
 
         def is_on(self) -> bool:
-            """Whether the value is there and not switched off: an odd first byte in the other place says so."""
+            """Whether the value is there and not switched off: an odd first byte under the other key disables it."""
             with _told(self._RUN):
                 if self._value(self._RUN) is None:
                     return False
@@ -195,7 +195,7 @@ if sys.platform == "win32":
 
 
 def _write(path: Path, content: bytes) -> None:
-    # The folder belongs to the desktop and stays as it is. What is started at login must not be another's to write.
+    # The folder belongs to the desktop: its mode is left alone. The file must not be writable by others.
     with _told(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open(path, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:

@@ -1,9 +1,10 @@
-"""The person's browser, started detached: it can neither block us nor write on our standard output."""
+"""Starts the person's browser, detached: it can neither block us nor write to our standard output."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from tray_app.base.log import LOG
 from tray_app.base.paths import person_s_umask
 
 FAILS_WITHIN = 1.0
-"""Seconds in which a launcher that finds no browser has said so (xdg-open: exit code 3). None is waited for longer."""
+"""Seconds to wait for a launcher to fail because it finds no browser (xdg-open: exit code 3)."""
 _SSH = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")
 BROWSERS = ("firefox", "firefox-esr", "chromium", "google-chrome", "brave-browser", "microsoft-edge")
 
@@ -34,6 +35,7 @@ class SystemBrowser:
         if not _is_for_a_browser(url):
             LOG.warning("A page was not opened: its address is not plain http or https.")
             return False
+        url = shell_safe(url)
         if any(launch([part.replace("%s", url) for part in argv]) for argv in _launchers()):
             return True
         if sys.platform == "win32":
@@ -80,8 +82,34 @@ def _is_for_a_browser(url: str) -> bool:
         return False
 
 
+_OF_A_SHELL = re.compile(r"""[;|&$`()<>\\"'*?\[\]{}!~^#\s]""")
+
+
+def shell_safe(url: str) -> str:
+    """The same address, with what means something to a shell percent-encoded: `$BROWSER` may hand it to one.
+
+    Only the separators of a URL stay (RFC 3986, section 2.2). Behind the `&` of a query a shell would run a word that
+    has no `=`, so each has one.
+    """
+    parts = urlsplit(url)
+    host = "".join(one if one in "[]" else _encoded(one) for one in parts.netloc)
+    safe = f"{parts.scheme}://{host}{_encoded(parts.path)}"
+    if parts.query:
+        pairs = [pair.partition("=") for pair in parts.query.split("&")]
+        several = len(pairs) > 1
+        safe += "?" + "&".join(
+            _encoded(name).replace("/", "%2F") + ("=" if sep or (several and name) else "") + _encoded(value)
+            for name, sep, value in pairs
+        )
+    return f"{safe}#{_encoded(parts.fragment)}" if parts.fragment else safe
+
+
+def _encoded(text: str) -> str:
+    return _OF_A_SHELL.sub(lambda found: f"%{ord(found[0]):02X}", text)
+
+
 def _launchers() -> Iterator[list[str]]:
-    """The argument lists that may open a page, best first; `%s` stands for the URL. Only programs that are there."""
+    """The argument lists that may open a page, best first; `%s` stands for the URL. Installed programs only."""
     for entry in os.environ.get("BROWSER", "").split(os.pathsep):
         if (argv := _named(entry)) is not None:
             yield argv
@@ -97,7 +125,7 @@ def _named(entry: str) -> list[str] | None:
         argv = [entry] if shutil.which(entry) else shlex.split(entry)
     except ValueError:  # an open quote
         return None
-    if argv[-1:] == ["&"]:  # webbrowser's sign for the background, where everything runs here
+    if argv[-1:] == ["&"]:  # webbrowser's mark for "in the background", which is always the case here
         argv.pop()
     if not argv or (program := shutil.which(argv[0])) is None:
         return None
@@ -129,13 +157,13 @@ def _is_container() -> bool:
 
 
 def _is_forwarded(display: str) -> bool:
-    """Whether the display is sshd's door to the person's screen: "localhost:10.0" (sshd_config, X11UseLocalhost)."""
+    """Whether the display is forwarded by sshd: "localhost:10.0" (sshd_config, X11UseLocalhost)."""
     host, _, number = display.rpartition(":")
     return bool(host) and not host.startswith("/") and number.partition(".")[0].isdigit()
 
 
 def launch(argv: list[str]) -> bool:
-    """Whether the program started and did not fail at once. What goes on running is reaped when it ends."""
+    """Whether the program started and did not fail at once. If it keeps running it is reaped when it ends."""
     try:
         child = subprocess.Popen(
             argv,
@@ -143,7 +171,7 @@ def launch(argv: list[str]) -> bool:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            umask=person_s_umask(),  # what is downloaded or edited there is the person's to share
+            umask=person_s_umask(),  # files that the person saves there keep their usual permissions
         )
     except OSError as error:
         LOG.info("%s could not be started: %s", argv[0], error.strerror)
@@ -151,10 +179,10 @@ def launch(argv: list[str]) -> bool:
     try:
         code = child.wait(FAILS_WITHIN)
     except subprocess.TimeoutExpired:
-        # A thread that sleeps in waitpid wakes once, when the browser ends; a list of children would want polling.
+        # A thread blocked in waitpid wakes once, when the browser ends; a list of children would need polling.
         threading.Thread(target=child.wait, name="browser", daemon=True).start()
         return True
-    if code != 0 and not argv[0].endswith("explorer.exe"):  # which says 1 when all is well
+    if code != 0 and not argv[0].endswith("explorer.exe"):  # which exits with 1 on success
         LOG.info("%s opened no page (exit code %d)", argv[0], code)
         return False
     return True

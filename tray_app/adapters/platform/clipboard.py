@@ -23,9 +23,9 @@ from tray_app.core.failure import plain
 from tray_app.core.tokens import Secret
 
 KEPT_FOR = 60.0
-"""Seconds that a token stays on the clipboard: long enough to paste it, too short to be found there later."""
+"""Seconds that a token stays on the clipboard: long enough to paste it, too short for others to find it later."""
 FAILS_WITHIN = 0.5
-"""Seconds in which a tool that cannot copy has said so."""
+"""Seconds to wait for a copy tool to report a failure."""
 _SECRET_HINT = "x-kde-passwordManagerHint"  # noqa: S105 - the name that KeePassXC, KDE and wl-copy have settled on
 
 
@@ -44,7 +44,7 @@ def _ways() -> tuple[Callable[[Secret], bool], ...]:
 
 
 def _clip(text: Secret) -> bool:
-    clip = Path(os.environ["SYSTEMROOT"], "System32", "clip.exe")  # never one that lies in the current folder
+    clip = Path(os.environ["SYSTEMROOT"], "System32", "clip.exe")  # never one from the current folder
     return _taken_by([str(clip)], text.reveal().encode("utf-16-le"))
 
 
@@ -66,8 +66,12 @@ def _wl_copy(text: Secret) -> bool:
     program = shutil.which("wl-copy")
     if program is None or not os.environ.get("WAYLAND_DISPLAY"):
         return False
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if not Path(runtime).is_absolute():
+        LOG.warning("The clipboard cannot be used: without XDG_RUNTIME_DIR wl-copy would keep the token below /tmp.")
+        return False
     # It keeps its standard input in a file of its own: in memory where it lets us choose the place.
-    environment = {**os.environ, "TMPDIR": os.environ.get("XDG_RUNTIME_DIR") or "/tmp"}  # noqa: S108 - its own default
+    environment = {**os.environ, "TMPDIR": runtime}
     for hint in (["--sensitive"], []):  # the mark is new in wl-clipboard 2.3
         child = subprocess.Popen(
             [program, "--foreground", "--type", "text/plain", *hint],
@@ -91,8 +95,8 @@ def _cleared_later(child: subprocess.Popen[bytes], program: str) -> None:
     try:
         child.wait(KEPT_FOR)  # it ends as soon as something else is copied
     except subprocess.TimeoutExpired:
-        # While it runs the clipboard holds our token, and nothing else is cleared. Ended by a signal, it would leave
-        # its file behind.
+        # While it runs the clipboard holds our token, so nothing else is cleared. Ended by a signal, it would leave
+        # its temporary file behind.
         subprocess.run([program, "--clear"], check=False)
         child.wait()
 
@@ -116,7 +120,7 @@ class _XSelection:
 
         self._text = text
         self._display = Display()
-        self._display.set_error_handler(lambda *_: None)  # a program that asked and went away is no fault of ours
+        self._display.set_error_handler(lambda *_: None)  # a requestor may have exited
         self._atom = self._display.intern_atom
         window = self._display.screen().root.create_window(0, 0, 1, 1, 0, 0)
         clipboard = self._atom("CLIPBOARD")

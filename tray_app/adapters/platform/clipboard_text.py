@@ -1,4 +1,4 @@
-"""What a person has copied, for Paste Answer. It is read after their click, and goes nowhere but to the sign-in."""
+"""Reads the clipboard for Paste Answer: only after a click, and only for the sign-in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _LONGEST = 65_536
 def clipboard_text() -> str | None:
     """The text on the clipboard; None where there is none, or no clipboard. Call it from a worker thread."""
     if sys.platform == "win32":
-        shell = shutil.which("powershell.exe") or "powershell.exe"
+        system = os.environ.get("SystemRoot", r"C:\Windows")  # noqa: SIM112 - Windows' own spelling
+        shell = rf"{system}\System32\WindowsPowerShell\v1.0\powershell.exe"  # not one of the current folder
         return _told_by([shell, "-NoProfile", "-NonInteractive", "-Command", "Get-Clipboard -Raw"])
     elif sys.platform == "darwin":  # noqa: RET505 - mypy leaves out the other platforms' branches, not what follows them
         return _told_by(["/usr/bin/pbpaste"])
@@ -41,7 +42,7 @@ def _told_by(argv: list[str]) -> str | None:
 
 
 def _x_selection() -> str | None:
-    """The CLIPBOARD selection as its owner hands it over (ICCCM, 2.4)."""
+    """The CLIPBOARD selection, as received from its owner (ICCCM, 2.4)."""
     if not os.environ.get("DISPLAY"):
         return None
     try:

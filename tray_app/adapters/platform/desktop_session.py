@@ -1,4 +1,4 @@
-"""What this desktop can do, found out once, with a reason for each "no"."""
+"""Detects once what this desktop can do, with a reason for each "no"."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tray_app.core.message import msg
 
 BUS: Final = "org.freedesktop.DBus"
 WATCHER: Final = "org.kde.StatusNotifierWatcher"
-"""The panel's part that collects icons. GNOME's extension, Xfce, LXQt and waybar own this name as well as KDE."""
+"""The D-Bus name of the panel's icon host. GNOME's extension, Xfce, LXQt and waybar own this name as well as KDE."""
 BUS_SECONDS: Final = 5.0
 
 TrayKind = Literal["status-notifier", "xembed", "native", "none-yet", "no"]
@@ -33,7 +33,7 @@ class Session:
 
 
 def find_session() -> Session:
-    """What is here. Asks the bus and, where no panel is on it, the X server: some milliseconds, at most seconds.
+    """The current session. Asks the bus and, if it has no panel, the X server: usually milliseconds, at most seconds.
 
     Linux wants it called outside a running asyncio loop.
     """
@@ -73,14 +73,14 @@ def _tray(*, has_session_bus: bool, watched: bool, reasons: dict[str, str]) -> T
 
 
 def _bus_address() -> str | None:
-    """The address of the session bus: where the environment does not say it, systemd's place is looked at."""
+    """The address of the session bus: from the environment, else systemd's default path."""
     address = os.environ.get("DBUS_SESSION_BUS_ADDRESS")
     socket = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nonexistent", "bus")
     return address or (f"unix:path={socket}" if socket.is_socket() else None)
 
 
 def _has_watcher(address: str, reasons: dict[str, str]) -> bool | None:
-    """Whether a panel collects icons; None, with the reason, where the bus does not answer."""
+    """Whether a panel shows icons; None, with the reason, where the bus does not respond."""
     import asyncio
 
     from dbus_fast import DBusError, Message

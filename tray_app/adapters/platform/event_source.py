@@ -1,4 +1,4 @@
-"""What every source of system events has in common, and how several changes in a row are told as one."""
+"""The protocol of system event sources, and a debouncer that reports several changes in a row as one."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any, Final, Protocol
 SETTLED: Final = 0.3
 """Seconds without a change after which a network counts as settled: coming up is a dozen changes."""
 LONGEST: Final = 1.0
-"""Seconds after the first change when it is told all the same: what is due has two of them (contract, section 5)."""
+"""Seconds after the first change when it is reported anyway; .github/CONTRACT.md, section 5, allows two in all."""
 
 
 class Source(Protocol):
     """One part of the system that signals something."""
 
     async def start(self, happened: Callable[[str], Awaitable[None]]) -> None:
-        """Tells from now on. Raises OSError, with the reason, where this system has no such part."""
+        """Starts reporting. Raises OSError, with the reason, where this system lacks the facility."""
 
     async def close(self) -> None:
-        """Tells nothing more."""
+        """Stops reporting."""
 
 
 class Later:
-    """Tells of what came in several pieces once, when it has settled."""
+    """Reports a burst of changes once, when it has settled."""
 
     def __init__(self, tell: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._tell = tell
@@ -32,7 +32,7 @@ class Later:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def again(self) -> None:
-        """Another piece of it. Called in the loop."""
+        """Notes one more change. Called in the loop."""
         loop = asyncio.get_running_loop()
         if self._timer is None:
             self._first = loop.time()
@@ -41,7 +41,7 @@ class Later:
         self._timer = loop.call_at(min(loop.time() + SETTLED, self._first + LONGEST), self._now)
 
     def cancel(self) -> None:
-        """What has not been told is not."""
+        """Cancels a pending report."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""A file in the person's own program: the log, the configuration."""
+"""Opens the log or the configuration in the person's own program."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ def _launchers() -> Iterator[list[str]]:
     elif sys.platform == "darwin":
         yield ["open"]
         yield ["open", "-t"]  # the default text editor, where no program has claimed this kind of file
-    elif os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):  # else xdg-open edits in a terminal, unseen
+    elif os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):  # else xdg-open's editor is invisible
         yield ["xdg-open"]
         yield ["gio", "open"]

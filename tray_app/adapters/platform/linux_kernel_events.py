@@ -15,21 +15,21 @@ AF_NETLINK, NETLINK_ROUTE = 16, 0
 RTMGRP_IPV4_ROUTE = 0x40
 RTMGRP_IPV6_ROUTE = 0x400
 RTM_NEWROUTE = 24
-"""man 7 rtnetlink. Links are not listened to: a wireless card tells of each of its scans there."""
+"""man 7 rtnetlink. Link messages are left out: a wireless card sends one for each scan."""
 
 CLOCK_REALTIME = 0
 TFD_NONBLOCK, TFD_CLOEXEC = 0o4000, 0o2000000
 TFD_TIMER_ABSTIME = 1
 TFD_TIMER_CANCEL_ON_SET = 2
 FAR = 2**40
-"""Seconds since 1970: never. The timer is for being cancelled."""
+"""Seconds since 1970, effectively never: the timer exists to be cancelled when the clock is set."""
 
 
 class Routes:
-    """A route has come: there is a network, or another one than before."""
+    """Reports new routes: there is a network, or a different one."""
 
     async def start(self, happened: Callable[[str], Awaitable[None]]) -> None:
-        """Tells "network" once the routes have settled. Raises OSError where the kernel has no netlink."""
+        """Reports "network" once the routes have settled. Raises OSError where the kernel has no netlink."""
         self._later = Later(lambda: _told(happened, "network"))
         self._socket = socket.socket(AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE)
         self._socket.setblocking(False)
@@ -41,7 +41,7 @@ class Routes:
         asyncio.get_running_loop().add_reader(self._socket, self._read)
 
     async def close(self) -> None:
-        """Lets go of the socket."""
+        """Closes the socket."""
         asyncio.get_running_loop().remove_reader(self._socket)
         self._later.cancel()
         self._socket.close()
@@ -59,13 +59,13 @@ class Routes:
 
 
 class ClockSet:
-    """Somebody has set the clock; newer kernels say so after each suspend as well (timerfd_create(2))."""
+    """Reports that the clock was set; newer kernels do so after each suspend as well (timerfd_create(2))."""
 
     _SPECIFICATION = struct.Struct("=qqqq")
     """struct itimerspec on every 64-bit Linux: no interval, then when."""
 
     async def start(self, happened: Callable[[str], Awaitable[None]]) -> None:
-        """Tells "clock". Raises OSError where there is no such timer."""
+        """Reports "clock". Raises OSError where there is no such timer."""
         self._later = Later(lambda: _told(happened, "clock"))
         self._libc = ctypes.CDLL(None, use_errno=True)
         if not hasattr(self._libc, "timerfd_create") or ctypes.sizeof(ctypes.c_long) != 8:
@@ -79,7 +79,7 @@ class ClockSet:
         asyncio.get_running_loop().add_reader(self._descriptor, self._read)
 
     async def close(self) -> None:
-        """Lets go of the timer."""
+        """Closes the timer."""
         asyncio.get_running_loop().remove_reader(self._descriptor)
         self._later.cancel()
         os.close(self._descriptor)

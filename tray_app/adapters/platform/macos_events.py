@@ -20,10 +20,10 @@ NOTIFY_REUSE: Final = 1
 
 
 class Notifications:
-    """Tells "network" and "clock"."""
+    """Reports "network" and "clock"."""
 
     async def start(self, happened: Callable[[str], Awaitable[None]]) -> None:
-        """Raises OSError where notifications cannot be had."""
+        """Raises OSError where notify(3) is not available."""
         self._later = {kind: Later(partial(_told, happened, kind)) for kind in NAMES.values()}
         self._kinds: dict[int, str] = {}
         self._library = ctypes.CDLL(None)

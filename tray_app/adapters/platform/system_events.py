@@ -1,4 +1,4 @@
-"""Resume, network and clock as this system signals them: everything that can be had here, told as one.
+"""Resume, network and clock events: all sources that this system has, combined.
 
 Each source is optional: without any the heartbeat of 30 s still finds out. Nothing here polls or has a timer of its own
 while nothing happens.
@@ -15,14 +15,14 @@ from tray_app.core.ports import SystemEvents
 
 
 class AllSources:
-    """Every source that can be had here."""
+    """All sources available here."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = sources
         self._had: list[Source] = []
 
     async def watch(self, happened: Callable[[str], Awaitable[None]]) -> None:
-        """Calls `happened("resume" | "network" | "clock" | "suspend")`. Returns at once where nothing can be had."""
+        """Calls `happened("resume" | "network" | "clock" | "suspend")`. Returns at once where there is no source."""
         for source in self._sources:
             try:
                 await source.start(happened)
@@ -39,7 +39,7 @@ class AllSources:
 
 
 def make_system_events() -> SystemEvents:
-    """What this platform has."""
+    """The platform's sources."""
     platform: str = sys.platform
     if platform == "linux":
         from tray_app.adapters.platform.linux_kernel_events import ClockSet, Routes

@@ -1,6 +1,6 @@
 """Windows: sleep by the power manager, the network by its addresses. Not verified on a real machine.
 
-A clock that was set is only told to windows; the heartbeat finds out.
+Only windows get a message when the clock is set, so the heartbeat detects that.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PBT_APMRESUMEAUTOMATIC: Final = 0x12
 AF_UNSPEC: Final = 0
 _windll: Any = getattr(ctypes, "windll", None)
 _WINFUNCTYPE: Any = getattr(ctypes, "WINFUNCTYPE", None)
-"""Only Windows has them."""
+"""Constants that exist on Windows only."""
 
 
 class _Subscription(ctypes.Structure):
@@ -28,10 +28,10 @@ class _Subscription(ctypes.Structure):
 
 
 class Power:
-    """Tells "suspend" and "resume". Windows waits for nobody: what is under way at the first is cut off with it."""
+    """Reports "suspend" and "resume". Windows does not wait: requests running at "suspend" are cut off."""
 
     async def start(self, happened: Callable[[str], Awaitable[None]]) -> None:
-        """Raises OSError where it cannot be had."""
+        """Raises OSError where registering fails."""
         loop = asyncio.get_running_loop()
         kinds = {PBT_APMSUSPEND: "suspend", PBT_APMRESUMEAUTOMATIC: "resume"}
 
@@ -55,10 +55,10 @@ class Power:
 
 
 class Addresses:
-    """Tells "network" once the addresses of this machine have settled."""
+    """Reports "network" once the addresses of this machine have settled."""
 
     async def start(self, happened: Callable[[str], Awaitable[None]]) -> None:
-        """Raises OSError where it cannot be had."""
+        """Raises OSError where registering fails."""
         loop, later = asyncio.get_running_loop(), Later(lambda: _told(happened, "network"))
         self._later = later
 

@@ -1,1 +1,1 @@
-"""Tokens at rest, facts on disk, and the locks that keep processes apart."""
+"""Token stores, facts on disk, and locks between processes."""

@@ -1,4 +1,4 @@
-"""What is known of accounts apart from their tokens: one small JSON file each, no secret in it."""
+"""Facts about accounts other than their tokens: one small JSON file each, without secrets."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 
 from tray_app.base.log import LOG
 from tray_app.base.paths import write_private
+from tray_app.core.errors import Misconfigured
 
 _VERSION = 1
 _LARGEST = 65_536
-"""Bytes. Ours are under one kB; something that large is not ours and is not read into memory."""
+"""Bytes. Ours are under one kB; a larger file is not ours and is not read."""
 
 
 class FactsFolder:
-    """Facts in `FOLDER/ACCOUNT.json`. What cannot be read counts as empty, what cannot be written is logged once."""
+    """Facts in `FOLDER/ACCOUNT.json`. Unreadable files count as empty; a failed write is logged once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -36,12 +37,14 @@ class FactsFolder:
         return {}
 
     def save(self, account: str, facts: dict[str, Any]) -> None:
-        """Keeps the facts, old or new but never torn."""
+        """Stores the facts atomically."""
         text = json.dumps({"version": _VERSION, "facts": facts})
         try:
             write_private(self._path(account), text)
         except OSError as error:
             self._trouble(f"{self._path(account)} cannot be written: {error.strerror}")
+        except Misconfigured as error:
+            self._trouble(error.what)
         else:
             self._troubled = False
 
@@ -54,7 +57,7 @@ class FactsFolder:
             self._trouble(f"{path} cannot be removed: {error.strerror}")
 
     def _path(self, account: str) -> Path:
-        # The suffix takes the meaning from "." and "..", the only names that the configuration allows and paths do not.
+        # The suffix makes ordinary names of "." and "..", which the configuration allows.
         return self._folder / f"{account}.json"
 
     def _move_aside(self, path: Path) -> None:
@@ -93,7 +96,7 @@ class MemoryFacts:
 
 def _facts(path: Path) -> dict[str, Any]:
     """The facts in the file. Raises ValueError (or RecursionError, on deep nesting) where it is not one of ours."""
-    about = path.lstat()  # not stat: a link may lead to a device or a pipe, where reading never ends
+    about = path.lstat()  # not stat: a symlink may point to a device or pipe, where reading never ends
     if not stat.S_ISREG(about.st_mode) or about.st_size > _LARGEST:
         raise ValueError("not a file of ours")
     found = json.loads(path.read_text(encoding="utf-8"))

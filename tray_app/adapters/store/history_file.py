@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from tray_app.base.log import LOG
 from tray_app.base.paths import private_folder, write_private
+from tray_app.core.errors import Misconfigured
 from tray_app.core.events import Event, HealthChanged, SignInChanged
 from tray_app.core.history import KEPT, Entry, entries_between, from_lines, is_news, to_line
 from tray_app.core.ports import Clock
@@ -23,7 +24,7 @@ LARGEST: Final = 1_000_000
 
 
 class History:
-    """The file, and what was last written of each account. What cannot be written is logged once."""
+    """The file, and the last entry of each account. A failed write is logged once."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
@@ -32,7 +33,7 @@ class History:
         self._troubled = False
 
     def begin(self) -> None:
-        """Compacts the file, learns from it what was written of each account, and notes the start."""
+        """Compacts the file, reads each account's last entry, and records the start."""
         entries = self.entries()
         for entry in entries:
             self._learn(entry)
@@ -40,11 +41,11 @@ class History:
         self._append({"at": self._now(), "kind": "start"})
 
     def end(self) -> None:
-        """Notes the end."""
+        """Records the end."""
         self._append({"at": self._now(), "kind": "stop"})
 
     def happened(self, event: Event) -> None:
-        """Notes what the event brings that is new."""
+        """Records what is new in the event."""
         match event:
             case HealthChanged(account=name):
                 before, status = self._written.get(name), event.status.as_json()
@@ -90,7 +91,7 @@ class History:
 
     def _compact(self, entries: list[Entry]) -> None:
         text = "".join(map(to_line, entries))
-        while len(text) > LARGEST // 2:  # or the next lines would compact it again
+        while len(text) > LARGEST // 2:  # else the next lines would trigger compaction again
             entries = entries[len(entries) // 4 + 1 :]
             text = "".join(map(to_line, entries))
         try:
@@ -98,6 +99,8 @@ class History:
                 write_private(self._path, text)
         except OSError as error:
             self._trouble(f"{self._path} cannot be written: {error.strerror}")
+        except Misconfigured as error:
+            self._trouble(error.what)
 
     def _append(self, entry: Entry) -> None:
         line = to_line(entry).encode()
@@ -114,6 +117,9 @@ class History:
         except OSError as error:
             self._trouble(f"{self._path} cannot be written: {error.strerror}")
             return
+        except Misconfigured as error:
+            self._trouble(error.what)
+            return
         if size > LARGEST:
             self._compact(self.entries())
 
@@ -127,6 +133,6 @@ class History:
 
 
 def _with_the_failure_written(before: dict[str, Any] | None, status: dict[str, Any]) -> dict[str, Any]:
-    """The status, with the failure that was written last: the next one is compared with that."""
+    """The status with the failure that was recorded last, for comparison with the next one."""
     error, written = status["last_error"], (before or {}).get("last_error")
     return status | {"last_error": error if error is None or is_news(written, error) else written}

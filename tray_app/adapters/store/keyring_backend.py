@@ -59,7 +59,7 @@ _REASONS: Final = {
     "FileNotFoundError": "missing",
     "TimeoutError": "silent",
 }
-"""By the class's name: most of these libraries are not on every platform."""
+"""By class name: most of these libraries are not on every platform."""
 
 _SAID: Final = {
     "locked": msg("The keyring is locked"),
@@ -99,16 +99,16 @@ def choose() -> Backend:
 
 
 def backend_name() -> str:
-    """The name of the keyring in use, to tell a person. May block. Raises `StoreUnavailable` as `choose` does."""
+    """The name of the keyring in use, for people. May block. Raises `StoreUnavailable` as `choose` does."""
     return choose().name
 
 
-def told(error: Exception) -> StoreUnavailable:
-    """What an error of the keyring means for the person."""
+def store_error(error: Exception) -> StoreUnavailable:
+    """The keyring's error as one with a reason and a remedy."""
     if isinstance(error, StoreUnavailable):
         return error
     reason = _reason(error)
-    says_more = reason in {"missing", "broken"} and type(error).__name__ != "NoKeyringError"  # which advises plain text
+    says_more = reason in {"missing", "broken"} and type(error).__name__ != "NoKeyringError"  # that advises plain text
     return unavailable(reason, _text(error) if says_more else "")
 
 
@@ -119,11 +119,11 @@ def unavailable(reason: str, detail: str = "") -> StoreUnavailable:
 
 
 def _reason(error: Exception) -> str:
-    # 1783: more than 2,560 bytes in the Credential Manager; 8, 14, 112: it, or the disk, has no room.
+    # 1783: more than 2,560 bytes in the Credential Manager; 8, 14, 112: it, or the disk, is full.
     if getattr(error, "winerror", None) in {8, 14, 112, 1783} or getattr(error, "errno", None) == errno.ENOSPC:
         return "full"
     text = str(error)
-    # errSecInteractionNotAllowed on macOS; KWallet's word for a dismissed prompt.
+    # errSecInteractionNotAllowed on macOS; KWallet's text for a dismissed prompt.
     if "-25308" in text or "Cancelled by user" in text:
         return "locked"
     for kind in type(error).__mro__:
@@ -167,7 +167,7 @@ def _found() -> KeyringBackend:
 
 
 def _none_found(reasons: list[str]) -> StoreUnavailable:
-    """Says what keyring itself would have taken, so that a person who installed it knows why it is not used."""
+    """Logs which backend keyring itself would have chosen, so that whoever installed it knows why it is not used."""
     from keyring import backend
 
     found = map(_name, backend.get_all_keyring())

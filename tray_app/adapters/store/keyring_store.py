@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tray_app.adapters.store import keyring_backend, serialized
-from tray_app.adapters.store.keyring_backend import Backend, told, unavailable
+from tray_app.adapters.store.keyring_backend import Backend, store_error, unavailable
 from tray_app.adapters.store.slots import REMEDY, Slots
 from tray_app.adapters.store.worker import Worker
 from tray_app.core.errors import StoreUnavailable
@@ -27,15 +27,15 @@ from tray_app.core.tokens import Secret, TokenSet
 T = TypeVar("T")
 
 MOST_STUCK = 3
-"""Threads that may hang in a keyring that does not answer, before further calls are refused at once."""
+"""Maximum number of threads stuck in an unresponsive keyring; further calls then fail at once."""
 
 PATIENCE_OF_A_COMMAND = 3.0
 PATIENCE_OF_A_SIGN_IN = 60.0
-"""Seconds that a call waits for the person to unlock the keyring."""
+"""Seconds that a call waits for the keyring to be unlocked."""
 
 
 class KeyringStore:
-    """Keeps tokens in the keyring; every call of it runs on one thread of its own, with a deadline."""
+    """Stores tokens in the keyring; its calls run on a separate thread, each with a deadline."""
 
     def __init__(
         self, home: Path | None, time_limit: float = 10.0, choose: Callable[[], Backend] = keyring_backend.choose
@@ -63,7 +63,7 @@ class KeyringStore:
         await self._do(lambda slots: slots.write(self._prefix + account, text))
 
     async def erase(self, account: str) -> None:
-        """Nothing of the account's tokens is left; its client secret stays. Raises `StoreUnavailable`."""
+        """Erases the account's tokens, not its client secret. Raises `StoreUnavailable`."""
         await self._do(lambda slots: slots.erase(self._prefix + account))
 
     async def check(self) -> None:
@@ -99,7 +99,7 @@ class KeyringStore:
         await self._do(lambda slots: slots.erase(name) if text is None else slots.write(name, text.reveal()))
 
     async def close(self) -> None:
-        """Lets what is under way end, within the time limit, and the thread with it."""
+        """Waits, within the time limit, for running calls, then ends the thread."""
         if self._worker is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._time_limit):
@@ -147,13 +147,13 @@ class KeyringStore:
             return job(Slots(backend, still_wanted))
         except Exception as error:
             if not worker.left_behind:
-                self._backend = None  # looked for anew next time: it may have come, gone or been exchanged
-            raise told(error) from error
+                self._backend = None  # chosen anew next time: it may have appeared, gone or been replaced
+            raise store_error(error) from error
 
     async def _unlocked(self, *, by_person: bool) -> bool:
-        """Whether the person has been asked to unlock the keyring and did so while it was waited for."""
+        """Whether the person unlocked the keyring at our prompt within the waiting time."""
         if self._prompt is None or (by_person and self._prompt.done()):
-            prompt = Worker()  # not the one that others wait for: a prompt may stay open for hours
+            prompt = Worker()  # a thread of its own: a prompt may stay open for hours
             self._prompt = prompt.submit(self._ask)
             prompt.leave()
         elif not by_person:
@@ -168,4 +168,4 @@ class KeyringStore:
         try:
             return self._choose().unlock()
         except Exception as error:
-            raise told(error) from error
+            raise store_error(error) from error

@@ -26,7 +26,7 @@ class MemoryStore:
         self._tokens.pop(account, None)
 
     async def check(self) -> None:
-        """Memory can always keep."""
+        """Always succeeds."""
 
     async def client_secret(self, account: str) -> Secret | None:
         """The account's client secret, or None."""
@@ -51,4 +51,4 @@ class MemoryStore:
             self._registrations[account] = text
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""

@@ -20,8 +20,8 @@ BLOCK: Final = 16
 
 
 def import_secretstorage() -> None:
-    """Imports it with our cipher. Where that cannot be, nothing happens, and whoever imports it gets the usual one."""
-    algorithms, modes = SimpleNamespace(AES=bytes), SimpleNamespace(CBC=bytes)  # here it is its key, and its vector
+    """Imports it with our cipher. Where that is impossible it does nothing: a later import uses `cryptography`."""
+    algorithms, modes = SimpleNamespace(AES=bytes), SimpleNamespace(CBC=bytes)  # each is just its argument
     parts = {
         "cryptography.hazmat.backends": SimpleNamespace(default_backend=lambda: None),
         "cryptography.hazmat.primitives.ciphers": SimpleNamespace(Cipher=_cipher, algorithms=algorithms, modes=modes),
@@ -66,10 +66,10 @@ def _cipher(key: bytes, vector: bytes, _backend: None) -> Any:
 
 @cache
 def _libcrypto() -> Any:
-    """Raises ImportError, OSError or AttributeError where Python has its OpenSSL built in, out of reach."""
+    """Raises ImportError, OSError or AttributeError where Python's OpenSSL is linked statically."""
     import _ssl
 
-    crypto = ctypes.CDLL(_ssl.__file__)  # this finds the functions of what it is linked with, too
+    crypto = ctypes.CDLL(_ssl.__file__)  # also resolves functions of the libraries that it is linked with
     pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
     crypto.EVP_aes_128_cbc.restype = crypto.EVP_CIPHER_CTX_new.restype = pointer
     crypto.EVP_CipherInit_ex.argtypes = (pointer, pointer, pointer, text, text, number)

@@ -12,7 +12,7 @@ _VERSION = 1
 
 
 def to_text(tokens: TokenSet) -> str:
-    """The tokens as one line of ASCII: a part of it never cuts a character in two, however long UTF-16 makes it."""
+    """The tokens as one line of ASCII, so that splitting it never cuts a character in two."""
     return json.dumps(
         {
             "version": _VERSION,
@@ -27,6 +27,7 @@ def to_text(tokens: TokenSet) -> str:
             "bound_to": tokens.bound_to,
             "issuer": tokens.issuer,
             "client_id": tokens.client_id,
+            "revocation_endpoint": tokens.revocation_endpoint,
         }
     )
 
@@ -48,11 +49,12 @@ def from_text(text: str) -> TokenSet:
             subject=_string_or_none(found["subject"]),
             sign_in_ends_at=None if ends_at is None else _moment(ends_at),
             bound_to=_string(found["bound_to"]),
-            issuer=_string_or_none(found.get("issuer")),  # what was written before these were there has none
+            issuer=_string_or_none(found.get("issuer")),  # absent in what older versions wrote
             client_id=_string_or_none(found.get("client_id")),
+            revocation_endpoint=_string_or_none(found.get("revocation_endpoint")),
         )
     except (TypeError, KeyError, OverflowError, RecursionError, json.JSONDecodeError):
-        raise ValueError("this is no token set") from None  # json quotes the whole text in its error
+        raise ValueError("not a token set") from None  # json quotes the whole text in its error
 
 
 def _string(value: Any) -> str:
@@ -69,7 +71,7 @@ def _moment(value: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(_string(value))
     except ValueError:
-        raise TypeError from None  # its own error quotes the text
+        raise TypeError from None  # the original error quotes the text
     if moment.tzinfo is None or moment.year not in TELLABLE_YEARS:
         raise TypeError
     return moment.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Texts in a keyring that survive a kill at any moment and a limit on the size of an entry.
+"""Stores texts in a keyring so that they survive a kill at any moment and a limit on the size of an entry.
 
 A text lies in one of two slots, `NAME/a` and `NAME/b`. A new one goes into the slot that is not in force, is read back,
 and only then the old slot is emptied: keyring's macOS backend deletes before it adds, and a text of several entries is
@@ -46,9 +46,9 @@ class Slots:
         self._still_wanted = still_wanted
 
     def read(self, name: str) -> str | None:
-        """The text in force; None where there never was one. Raises `StoreUnavailable` where what is there is torn."""
+        """The current text; None where there never was one. Raises `StoreUnavailable` where only torn ones are left."""
         found, damaged = self._in_force(name)
-        if found is None:  # or it was put into the slot that was looked at first, and removed from the other
+        if found is None:  # or it was moved to the slot that was read first, meanwhile
             found, damaged = self._in_force(name)
         if found is not None:
             if damaged:
@@ -59,7 +59,7 @@ class Slots:
         return None
 
     def write(self, name: str, text: str) -> None:
-        """Puts the text in force; returns once it was read back. Raises where that fails: the old one then remains."""
+        """Replaces the text; returns once it was read back. Raises where that fails: the old one then remains."""
         old, _ = self._in_force(name)
         slot = "b" if old and old.slot.endswith("/a") else "a"
         self._fill(f"{name}/{slot}", old.number + 1 if old else 1, text)
@@ -68,7 +68,7 @@ class Slots:
             what = msg("The keyring {name} did not keep what was written to it", name=self._backend_name)
             remedy = msg("Choose another keyring in PYTHON_KEYRING_BACKEND or keyringrc.cfg")
             raise StoreUnavailable(what, remedy)
-        # The new text is safe: what of the old one cannot be removed now is overwritten by the next write.
+        # The new text is safe; if parts of the old one cannot be removed, the next write overwrites them.
         try:
             self._empty(f"{name}/{'b' if slot == 'a' else 'a'}")
         except StoreUnavailable:
@@ -77,12 +77,12 @@ class Slots:
             LOG.warning("%s: the entry before the new one could not be removed (%s)", name, type(error).__name__)
 
     def erase(self, name: str) -> None:
-        """Nothing of the name is left in either slot."""
+        """Erases both slots of the name."""
         for slot in "ab":
             self._empty(f"{name}/{slot}")
 
     def _in_force(self, name: str) -> tuple[_Generation | None, bool]:
-        """The newest whole generation, and whether something is there that is not whole."""
+        """The newest complete generation, and whether there is an incomplete one."""
         heads = {slot: self._get(slot) for slot in (f"{name}/a", f"{name}/b")}
         whole = [found for slot, head in heads.items() if head is not None and (found := self._generation(slot, head))]
         damaged = len(whole) < sum(head is not None for head in heads.values())

@@ -1,4 +1,4 @@
-"""A thread for what may block for ever."""
+"""A thread for calls that may block for ever."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 
 class Worker:
-    """Does one job after another, until it is left behind. A daemon: stuck, it does not keep the process alive."""
+    """Runs jobs one after another until it is abandoned. A daemon thread: stuck, it does not keep the process alive."""
 
     def __init__(self) -> None:
         self.left_behind = False
-        """What this thread still does must have no effect; its jobs look here between two steps."""
+        """Whether it was abandoned: its jobs check this between steps and must then have no more effect."""
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="keyring", daemon=True)
         self._thread.start()
@@ -27,17 +27,17 @@ class Worker:
         return self._thread.is_alive()
 
     def submit(self, job: Callable[[], T]) -> Future[T]:
-        """The job's outcome, once its turn has come."""
+        """A future with the job's result."""
         future: Future[T] = Future()
         self._jobs.put(lambda: _settle(future, job))
         return future
 
     def leave(self) -> None:
-        """Ends the thread after what is queued, or as soon as it comes back from where it is stuck."""
+        """Ends the thread after the queued jobs, or when a stuck one returns."""
         self._jobs.put(None)
 
     def leave_behind(self) -> None:
-        """The same, and from now on its work must have no effect."""
+        """The same, and from now on its jobs must have no effect."""
         self.left_behind = True
         self.leave()
 

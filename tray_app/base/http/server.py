@@ -19,6 +19,8 @@ from urllib.parse import unquote
 import h11
 
 from tray_app.base.http.messages import Handler, Request, Response
+from tray_app.base.http.peer_user import CANNOT_TELL, IsOwn, peers_of
+from tray_app.base.log import LOG
 
 PAGE_HEADERS = (
     ("Cache-Control", "no-store"),
@@ -52,19 +54,42 @@ class HttpServer:
         self,
         handler: Handler,
         limits: Limits = Limits(),
+        *,
+        own_user_only: bool = False,
     ) -> None:
+        """With `own_user_only`, connections of other users are dropped before anything of them is read."""
         self._handler = handler
         self._limits = limits
+        self._own_user_only = own_user_only
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
+        self._waiting: dict[asyncio.Task[None], None] = {}
+        """Those that have not sent a whole request yet, the longest waiting first."""
 
     async def listen(self, listening: socket.socket) -> None:
         """Serves a bound TCP or Unix socket."""
+        is_own = self._check_for(listening.family) if self._own_user_only else None
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            peer, own = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
+            if is_own is None or (peer and own and is_own(peer[:2], own[:2])):
+                await self._connected(reader, writer)
+            else:
+                LOG.warning("a connection of another user of this computer was dropped")
+                writer.transport.abort()
+
         if sys.platform != "win32" and listening.family is socket.AF_UNIX:
-            server = await asyncio.start_unix_server(self._connected, sock=listening, limit=self._limits.head)
+            server = await asyncio.start_unix_server(connected, sock=listening, limit=self._limits.head)
         else:
-            server = await asyncio.start_server(self._connected, sock=listening, limit=self._limits.head)
+            server = await asyncio.start_server(connected, sock=listening, limit=self._limits.head)
         self._servers.append(server)
+
+    @staticmethod
+    def _check_for(family: socket.AddressFamily) -> IsOwn | None:
+        is_own = peers_of(family)
+        if is_own is None:
+            LOG.warning("%s; other users of this computer are not kept out by that", CANNOT_TELL)
+        return is_own
 
     async def close(self) -> None:
         """Stops listening and ends every connection; returns when all are gone."""
@@ -77,7 +102,7 @@ class HttpServer:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        if task is None or len(self._connections) >= self._limits.connections:
+        if task is None or not self._has_room():
             writer.close()
             return
         self._connections.add(task)
@@ -87,14 +112,25 @@ class HttpServer:
             pass  # the client went away, or we are closing: there is nobody left to tell
         finally:
             self._connections.discard(task)
+            self._waiting.pop(task, None)
             writer.close()
+
+    def _has_room(self) -> bool:
+        """Whether another connection can be had; the one that has kept us waiting longest goes for it."""
+        if len(self._connections) < self._limits.connections:
+            return True
+        longest = next(iter(self._waiting), None)
+        if longest is None:
+            return False
+        del self._waiting[longest]
+        longest.cancel()
+        return True
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.head)
         while True:
             try:
-                async with asyncio.timeout(self._limits.request_seconds):
-                    request = await self._read(connection, reader)
+                request = await self._next(connection, reader)
             except TimeoutError:
                 return
             except (h11.RemoteProtocolError, _TooLarge) as error:
@@ -119,6 +155,17 @@ class HttpServer:
             if last or connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
                 return
             connection.start_next_cycle()
+
+    async def _next(self, connection: h11.Connection, reader: asyncio.StreamReader) -> Request | None:
+        """The next request; until it is there, the connection may have to go for another one."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._waiting[task] = None
+        async with asyncio.timeout(self._limits.request_seconds):
+            request = await self._read(connection, reader)
+        if task is not None:
+            self._waiting.pop(task, None)
+        return request
 
     async def _read(self, connection: h11.Connection, reader: asyncio.StreamReader) -> Request | None:
         head: h11.Request | None = None

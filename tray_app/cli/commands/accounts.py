@@ -11,6 +11,7 @@ import click
 from tray_app.base.paths import places
 from tray_app.bootstrap import first_look
 from tray_app.cli import client as asking
+from tray_app.cli.commands.terminal import say
 
 if TYPE_CHECKING:
     from tray_app.adapters.config.editor import Draft
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _CONSENT = {"authorization_parameters": {"prompt": "consent"}}
 
 TAKEN_UP_SECONDS = 5.0
-"""How long a running applet may take to know the account; the contract gives it three (section 3)."""
+"""How long a running applet may take to know the account; .github/CONTRACT.md gives it three (section 3)."""
 
 
 @click.group("accounts")
@@ -49,9 +50,9 @@ def add(name: str, scopes: tuple[str, ...], **options: str | None) -> None:
     if found.scopes:
         draft = _draft(name, {**values, "scopes": list(found.scopes), **(_CONSENT if found.wants_consent else {})})
     draft.save()
-    _say(f"{name}: added to {places().config_file}")
+    say(f"{name}: added to {places().config_file}")
     if found.unreachable:
-        _say(f"{name}: its provider could not be asked yet: {found.unreachable}")
+        say(f"{name}: its provider could not be asked yet: {found.unreachable}")
     _wait_for_applet(name)
     _offer_sign_in(name)
 
@@ -77,9 +78,9 @@ def remove(name: str) -> None:
     if asking.keeps_tokens():
         unrevoked = asking.sign_out(name)
         asking.forget(name)
-        _say(f"{name}: signed out here; {unrevoked or 'the provider has revoked the sign-in'}")
+        say(f"{name}: signed out here; {unrevoked or 'the provider has revoked the sign-in'}")
     draft.save()
-    _say(f"{name}: removed from {places().config_file}")
+    say(f"{name}: removed from {places().config_file}")
 
 
 def _draft(name: str, values: dict[str, Any]) -> Draft:
@@ -92,7 +93,7 @@ def _draft(name: str, values: dict[str, Any]) -> Draft:
 
 
 def _wait_for_applet(name: str) -> None:
-    """Until a running applet has taken the account up: whoever signs in next may be a script."""
+    """Waits until a running applet knows the account: the next command may be a script's login."""
     from tray_app.interfaces.agent.client import AgentClient
 
     applet, moment = AgentClient(places().socket), threading.Event()
@@ -103,14 +104,10 @@ def _wait_for_applet(name: str) -> None:
 
 
 def _offer_sign_in(name: str) -> None:
-    """Asks on a terminal alone."""
+    """Asks on a terminal only."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        _say(f"sign in: lamplighter login {name}")
+        say(f"sign in: lamplighter login {name}")
     elif click.confirm(f"Sign in to {name} now?", default=True, err=True):
         from tray_app.cli.commands.login import sign_in_at_terminal
 
         sign_in_at_terminal(name)
-
-
-def _say(words: str) -> None:
-    click.echo(f"lamplighter: {words}", err=True)

@@ -11,7 +11,7 @@ VARIABLE = "_LAMPLIGHTER_COMPLETE"
 
 
 class _Bash(BashComplete):
-    """Bash without a look for its version: that would start one, and everything since 4.4 is good."""
+    """Bash without click's version check, which would start a bash; any since 4.4 works."""
 
     @staticmethod
     def _check_version() -> None:

@@ -7,7 +7,7 @@ import json
 
 import click
 
-from tray_app.base.paths import places
+from tray_app.base.paths import found_places
 
 
 @click.command()
@@ -17,7 +17,7 @@ def doctor(*, as_json: bool) -> int:
     from tray_app.interfaces.doctor.examination import all_is_well, examine, report_json, report_lines
     from tray_app.interfaces.doctor.finding import Verdict
 
-    findings = asyncio.run(examine(places()))
+    findings = asyncio.run(examine(found_places()))
     if as_json:
         click.echo(json.dumps(report_json(findings), indent=1))
     else:

@@ -41,7 +41,7 @@ def execute(account: str, variable: str, command: tuple[str, ...]) -> int:
 
 
 def _become(command: tuple[str, ...], environment: dict[str, str]) -> int:  # noqa: RET503 - the program returns
-    """The program in our place: its exit code and its signals are then its own, and no copy of us keeps the token."""
+    """Replaces this process by the program: exit code and signals are its own, and no copy of the token stays here."""
     sys.stdout.flush()
     if sys.platform == "win32":
         import subprocess
@@ -51,7 +51,7 @@ def _become(command: tuple[str, ...], environment: dict[str, str]) -> int:  # no
                 try:
                     process.wait()
                 except KeyboardInterrupt:
-                    continue  # it has got the Ctrl-C as well, and decides
+                    continue  # it got the Ctrl-C as well, and decides
         return process.returncode
     else:  # noqa: RET505 - so that the types of both platforms can be checked
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and what is ignored stays so

@@ -1,4 +1,4 @@
-"""`lamplighter secret`: what belongs into the keyring, and never into a file or an argument."""
+"""`lamplighter secret`: stores client secrets in the keyring, never in a file or an argument."""
 
 from __future__ import annotations
 

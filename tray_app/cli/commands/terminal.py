@@ -1,4 +1,4 @@
-"""What commands share: a word to the person on stderr, and the names of accounts where one is to be written."""
+"""What commands share: messages on stderr, and completion of account names."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from contextlib import suppress
 import click
 
 from tray_app.base.paths import places
+from tray_app.core.failure import printable
 
 
 def say(words: str) -> None:
-    """Tells the person; stdout is for results alone."""
-    click.echo(f"lamplighter: {words}", err=True)
+    """Prints to stderr, without what a terminal would act on; stdout is for results only."""
+    click.echo(printable(f"lamplighter: {words}"), err=True)
 
 
 def account_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """The accounts whose names begin so: those of the applet behind a named socket, else those configured here."""
     from tray_app.core.errors import LamplighterError
 
-    here, names = places(), list[str]()
-    with suppress(LamplighterError):  # a completion has nobody to tell what is wrong
+    names = list[str]()
+    with suppress(LamplighterError):  # completion has no place to show an error
+        here = places()
         if here.named_socket is not None:
             from tray_app.interfaces.agent.client import AgentClient
 

@@ -27,7 +27,7 @@ from tray_app.core.health import Health
 from tray_app.interfaces.agent.client import AgentClient
 
 SECONDS = 1.0
-"""How often the time left is told anew; `span` has no smaller unit."""
+"""Seconds between updates of the remaining time; `span` has no smaller unit."""
 SIGTERM_CODE = 128 + signal.SIGTERM
 
 
@@ -45,7 +45,7 @@ def follow(*, as_json: bool) -> None:
 
 def show(accounts: list[dict[str, Any]]) -> None:
     """For a terminal: a line for every account, kept up to date. Returns when the applet has ended."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(SIGTERM_CODE))  # the cursor is given back on every way out
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(SIGTERM_CODE))  # so that the cursor is restored on every exit
     known = {account["name"]: account for account in accounts}
     changes: queue.SimpleQueue[dict[str, Any] | LamplighterError | None] = queue.SimpleQueue()
     threading.Thread(target=_forward, args=(changes,), daemon=True).start()
@@ -67,7 +67,7 @@ def show(accounts: list[dict[str, Any]]) -> None:
 
 
 def _changes(tell: Callable[[dict[str, Any]], None]) -> None:
-    """Tells every account, and each again when it changes, until the applet ends; one that is not there is waited for.
+    """Reports every account, and each again when it changes, until the applet ends; waits for an applet to start.
 
     Raises `LamplighterError`.
     """
@@ -75,7 +75,7 @@ def _changes(tell: Callable[[dict[str, Any]], None]) -> None:
 
     def tell_news(accounts: list[dict[str, Any]]) -> None:
         for account in accounts:
-            error = account["last_error"]  # without times: nobody does what was due, and each look fails anew
+            error = account["last_error"]  # without times, which change at each failing read
             news = account | {"refresh_due_at": None, "last_error": error and (error["kind"], error["message"])}
             if told.get(account["name"]) != news:
                 told[account["name"]] = news

@@ -256,7 +256,7 @@ def _token(request: Request, tokens: TokenSet) -> Response:
 
 
 def token_json(tokens: TokenSet) -> dict[str, Any]:
-    """The body of a token's answer, and of `token --json` (contract, section 8)."""
+    """The body of a token's answer, and of `token --json` (.github/CONTRACT.md, section 8)."""
     return {
         "access_token": tokens.access_token.reveal(),
         "token_type": tokens.token_type,

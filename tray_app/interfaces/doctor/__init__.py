@@ -1,1 +1,1 @@
-"""What works on this desktop and what does not: each check does the thing, and each "cannot" has its remedy."""
+"""What works on this desktop and what does not: each check tries the real thing, and each failure has its remedy."""

@@ -1,4 +1,4 @@
-"""The remedy for this very desktop: which package of this distribution, which setting of this panel."""
+"""Remedies for this desktop: the distribution's package, the panel's setting."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FAMILIES: Final = {
     "manjaro": "arch",
 }
 _OTHER_NAMES: Final = {("mako", "debian"): "mako-notifier", ("firefox", "debian"): "firefox-esr"}
-"""Packages that a family calls otherwise than the rest."""
+"""Package names that differ in a family of distributions."""
 _NOTIFIERS: Final = {"XFCE": "xfce4-notifyd", "MATE": "mate-notification-daemon", "LXQT": "lxqt-notificationd"}
 _WLROOTS: Final = frozenset({"SWAY", "HYPRLAND", "RIVER", "NIRI", "WAYFIRE", "LABWC"})
 _GNOME_EXTENSION: Final = "https://extensions.gnome.org/extension/615/appindicator-support/"
@@ -129,7 +129,7 @@ def family_of(release: Mapping[str, str]) -> str:
 
 
 def parse_os_release(text: str) -> dict[str, str]:
-    """The assignments of os-release(5); lines that are none are passed over."""
+    """The assignments of os-release(5); other lines are skipped."""
     found = {}
     for line in text.splitlines():
         key, is_assignment, value = line.partition("=")

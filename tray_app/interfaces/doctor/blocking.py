@@ -1,4 +1,4 @@
-"""What may block, on a thread that is left behind when its time is over: it must not hold up the end of the command."""
+"""Runs blocking calls in a thread that is abandoned on timeout, so that it cannot delay the command's exit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def in_thread(job: Callable[[], T]) -> T:
-    """The job's result; whoever waits may give up at any time."""
+    """The job's result; the caller may be cancelled at any time."""
     worker = Worker()
     try:
         return await asyncio.wrap_future(worker.submit(job))

@@ -1,4 +1,4 @@
-"""All the checks, at once, each within its time; and their report as text and as JSON."""
+"""Runs all checks concurrently, each with a timeout; reports as text and as JSON."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tray_app.interfaces.doctor.finding import Finding, Verdict, cannot, masked,
 from tray_app.interfaces.doctor.network import Offset
 
 LIMIT: Final = 20.0
-"""Seconds for a check. They run at once, so that this is also about what the whole may take."""
+"""Seconds for a check. They run concurrently, so the whole takes about as long at most."""
 
 
 async def examine(here: Places, clock: Clock | None = None) -> list[Finding]:
-    """Every check's finding, in the order of a report. Raises nothing: what goes wrong is a finding."""
+    """Every check's finding, in the order of a report. Never raises: a failure is a finding."""
     clock = clock or WallClock()
     broken: Misconfigured | None = None
     try:
@@ -48,6 +48,7 @@ async def examine(here: Places, clock: Clock | None = None) -> list[Finding]:
     return [
         home.configuration(found, broken, here.config_file),
         *findings,
+        *await home.connections(),
         network.clock_finding(offsets),
         *(finding for findings, _ in accounts for finding in findings),
     ]
@@ -95,15 +96,15 @@ async def _within(name: str, check: Awaitable[Finding], account: str | None = No
         return cannot(name, says, msg("Please tell us"), account)
 
 
-def report_json(findings: list[Finding], told: Callable[[str], str] = str) -> dict[str, Any]:
-    """The report for programs. `told` tells its texts in another language, as the page wants them."""
+def report_json(findings: list[Finding], translate: Callable[[str], str] = str) -> dict[str, Any]:
+    """The report for programs. `translate` translates its texts, for the page."""
     return {
         "version": __version__,
         "python": platform.python_version(),
         "system": advice.system_name(),
         "desktop": advice.desktop_name() or None,
         "ok": all_is_well(findings),
-        "checks": [finding.as_json(told) for finding in findings],
+        "checks": [finding.as_json(translate) for finding in findings],
     }
 
 
@@ -113,7 +114,7 @@ def all_is_well(findings: list[Finding]) -> bool:
 
 
 def report_lines(findings: list[Finding]) -> list[tuple[Verdict | None, str]]:
-    """The report for a terminal, in English: each line with the verdict that it tells, if any."""
+    """The report for a terminal, in English: each line with its verdict, if any."""
     head = (f"Lamplighter {__version__}", f"Python {platform.python_version()}", advice.system_name())
     lines: list[tuple[Verdict | None, str]] = [(None, ", ".join((*head, *filter(None, [advice.desktop_name()]))))]
     account = None

@@ -1,4 +1,4 @@
-"""What a check has found, as a value that can be pasted into a bug report."""
+"""The result of a check, safe to paste into a bug report."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ _CHECKS: Final = {
         msg("notifications"),
         msg("browser"),
         msg("autostart"),
+        msg("connections"),
         msg("applet"),
         msg("clock"),
         msg("network"),
@@ -33,7 +34,7 @@ _CHECKS: Final = {
         msg("Claude Code"),
     )
 }
-"""The names of all checks, as they can be told."""
+"""The names of all checks, translatable."""
 
 
 class Verdict(StrEnum):
@@ -46,7 +47,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check's end."""
+    """One check's result."""
 
     name: str
     verdict: Verdict
@@ -54,19 +55,19 @@ class Finding:
     remedy: str = ""
     account: str | None = None
 
-    def as_json(self, told: Callable[[str], str] = str) -> dict[str, Any]:
-        """The finding for programs, masked. `told` tells its texts in another language."""
+    def as_json(self, translate: Callable[[str], str] = str) -> dict[str, Any]:
+        """The finding for programs, masked. `translate` translates its texts."""
         return {
-            "name": told(_CHECKS.get(self.name, self.name)),
+            "name": translate(_CHECKS.get(self.name, self.name)),
             "account": self.account,
             "verdict": str(self.verdict),
-            "says": masked(told(self.says)),
-            "remedy": masked(told(self.remedy)) or None,
+            "says": masked(translate(self.says)),
+            "remedy": masked(translate(self.remedy)) or None,
         }
 
 
 def ok(name: str, says: str, remedy: str = "", account: str | None = None) -> Finding:
-    """It works; `remedy` is then what could be better."""
+    """It works; `remedy` then says what could be improved."""
     return Finding(name, Verdict.OK, says, remedy, account)
 
 

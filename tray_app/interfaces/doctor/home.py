@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from pathlib import Path
 
 from tray_app._version import __version__
-from tray_app.base.paths import Places
+from tray_app.base.paths import Places, refuse_others
 from tray_app.core.account import Configuration
 from tray_app.core.errors import LamplighterError, Misconfigured, StoreUnavailable
 from tray_app.core.message import joined, msg
@@ -31,7 +32,12 @@ def configuration(found: Configuration, broken: Misconfigured | None, path: Path
 
 
 async def folders(here: Places) -> Finding:
-    """Whether what must be written can be."""
+    """Whether the folders are writable, and nobody else's."""
+    try:
+        for path in (*here.folders(), here.config_file):
+            refuse_others(path)
+    except Misconfigured as error:
+        return cannot("folders", error.what, error.remedy)
     for folder in (here.config_file.parent, here.state, here.log_file.parent, here.runtime):
         nearest = next((one for one in (folder, *folder.parents) if one.exists()), folder)
         if hasattr(os, "getuid") and nearest == folder and nearest.stat().st_uid != os.getuid():
@@ -45,7 +51,7 @@ async def folders(here: Places) -> Finding:
 
 
 async def keyring(found: Configuration, here: Places) -> Finding:
-    """Whether the keyring keeps what it is given: a real write, read and delete."""
+    """Whether the keyring works: a real write, read and delete."""
     if found.store == "memory":
         says = msg('the configuration says store = "memory": tokens live in the applet alone')
         return skipped("keyring", says)
@@ -91,3 +97,12 @@ async def applet(here: Places) -> Finding:
         return cannot("applet", msg("it runs, but does not answer"), remedy)
     instance.release()
     return skipped("applet", msg("it does not run"), msg("Start it: {command}", command="lamplighter"))
+
+
+async def connections() -> list[Finding]:
+    """That the kernel does not tell whose connections are, where it is so."""
+    from tray_app.base.http.peer_user import CANNOT_TELL, peers_of
+
+    if await asyncio.to_thread(peers_of, socket.AF_INET) is not None:
+        return []
+    return [skipped("connections", CANNOT_TELL)]

@@ -1,4 +1,4 @@
-"""Each account's way to its provider: name, proxy, certificate, discovery; and what its clock says of ours."""
+"""The connection to each account's provider: DNS, proxy, certificate, discovery; and its clock compared with ours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tray_app.interfaces.doctor.finding import Finding, cannot, ok, skipped
 
 DEADLINE: Final = 10.0
 MOST_OFFSET: Final = timedelta(seconds=60)
-"""More than a minute off, and tokens that are fresh look dead, or dead ones fresh."""
+"""With a larger error fresh tokens look expired, or expired ones fresh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Offset:
 
 
 async def of_account(account: Account, clock: Clock) -> tuple[list[Finding], Offset | None]:
-    """DNS, proxy, TLS and discovery of one account, in that order; what needs the one before is skipped without it."""
+    """DNS, proxy, TLS and discovery of one account, in that order; each is skipped if the one before failed."""
     url = _url(account)
     host = urlsplit(url).hostname or ""
     name = account.name
@@ -56,7 +56,7 @@ async def of_account(account: Account, clock: Clock) -> tuple[list[Finding], Off
 
 
 def clock_finding(offsets: list[Offset]) -> Finding:
-    """Whether this computer's clock is right, as far as the providers' clocks are."""
+    """Whether this computer's clock is right, compared with the providers' clocks."""
     if not offsets:
         return skipped("clock", msg("no provider could be asked for the time"))
     nearest = min(offsets, key=lambda one: abs(one.ahead))  # one server may be wrong; not all of them

@@ -1,4 +1,4 @@
-"""What the notification daemon of a Linux desktop says of itself."""
+"""Asks the notification daemon of a Linux desktop for its name and capabilities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tray_app.core.failure import plain
 _NAME = "org.freedesktop.Notifications"
 _PATH = "/org/freedesktop/Notifications"
 SECONDS = 10.0
-"""A daemon may have to be started first, by D-Bus."""
+"""Seconds; D-Bus may have to start the daemon first."""
 
 
 async def notification_daemon(bus_address: str) -> tuple[str, frozenset[str]] | None:

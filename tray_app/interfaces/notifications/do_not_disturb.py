@@ -1,4 +1,4 @@
-"""Whether the person wants to be left alone: the screen is locked, or they said "do not disturb".
+"""Whether to hold notifications back: the screen is locked, or "do not disturb" is on.
 
 A daemon in that mode would let an urgent notification through, and one that is shown on a locked screen is seen by
 whoever passes by. Asked on Linux alone, where a desktop can say so; Windows and macOS hold them back themselves.
@@ -17,6 +17,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from tray_app.adapters.platform.bus_owner import Owners, is_signal
 from tray_app.base.log import LOG
 from tray_app.core.failure import plain
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from dbus_fast.aio import MessageBus
 
 PATIENCE: Final = 2.0
-"""Seconds that each of them may take to answer; who does not, says nothing."""
+"""Seconds for each reply; no reply counts as unknown."""
 LOCKED: Final = "the screen is locked"
 SILENCE: Final = "do not disturb is on"
 
@@ -35,19 +36,25 @@ _LOGIND: Final = "org.freedesktop.login1"
 _XFCONF: Final = "org.xfce.Xfconf"
 _SCREEN_SAVERS: Final = ("freedesktop", "gnome", "cinnamon", "mate", "xfce")
 _GNOME: Final = ("gsettings", "get", "org.gnome.desktop.notifications", "show-banners")
+_SESSION_RULES: Final = (
+    *(f"member='ActiveChanged',interface='org.{desktop}.ScreenSaver'" for desktop in _SCREEN_SAVERS),
+    f"member='PropertiesChanged',path='/{_DAEMON.replace('.', '/')}'",
+    "member='PropertyChanged',arg0='xfce4-notifyd'",
+)
 _NEWS: Final = {
-    "session": (
-        "member='ActiveChanged'",
-        f"member='PropertiesChanged',path='/{_DAEMON.replace('.', '/')}'",
-        "member='PropertyChanged',arg0='xfce4-notifyd'",
-    ),
+    "session": _SESSION_RULES,
     "system": (f"member='PropertiesChanged',path_namespace='/{_LOGIND.replace('.', '/')}/session'",),
 }
-"""The signals with which they tell that something is different now, GNOME's setting aside."""
+"""The signals that report a change, except for GNOME's setting."""
+_SENDERS: Final = {
+    "session": (*(f"org.{desktop}.ScreenSaver" for desktop in _SCREEN_SAVERS), _DAEMON, _XFCONF),
+    "system": (_LOGIND,),
+}
+"""The names whose owners send them. Nobody else is believed."""
 
 
 class DoNotDisturb:
-    """What this desktop says of it. Holds its connections only while the person is left alone."""
+    """The desktop's state. Keeps its connections only while notifications are held back."""
 
     def __init__(self) -> None:
         self._session: MessageBus | None = None
@@ -55,7 +62,7 @@ class DoNotDisturb:
         self._changed: Callable[[], None] = lambda: None
 
     async def because(self, changed: Callable[[], None]) -> str | None:
-        """Why the person should be left alone now; None where they need not be, or nobody can tell.
+        """Why notifications are held back now; None where they are not, or it is unknown.
 
         While there is a reason, `changed` is called as soon as the desktop says that something is different.
         """
@@ -67,7 +74,7 @@ class DoNotDisturb:
         return reason
 
     def close(self) -> None:
-        """Asks and listens no more."""
+        """Disconnects."""
         for bus in (self._session, self._system):
             if bus is not None:
                 bus.disconnect()
@@ -121,18 +128,34 @@ class DoNotDisturb:
         bus = None
         async with _whatever_it_answers():
             bus = await MessageBus(bus_type=BusType[which.upper()]).connect()
-            bus.add_message_handler(self._heard)
+            owners = Owners(bus)
+            bus.add_message_handler(lambda message: self._heard(message, owners))
+            await owners.follow(*_SENDERS[which])
             for rule in _NEWS[which]:
                 await _asked(bus, "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "AddMatch", rule)
         return bus
 
-    def _heard(self, message: Message) -> None:
-        if message.member in {"ActiveChanged", "PropertiesChanged", "PropertyChanged"}:
+    def _heard(self, message: Message, owners: Owners) -> None:
+        if any(owners.own(message, name) and _is_news(message, name) for name in (*_SENDERS["session"], _LOGIND)):
             self._changed()
 
 
+def _is_news(message: Message, name: str) -> bool:
+    """Whether it is the signal with which the owner of the name tells that something is different now."""
+    path = f"/{name.replace('.', '/')}"
+    if name == _LOGIND:
+        session = str(message.path)
+        is_session = session.startswith(f"{path}/session/")
+        return is_session and is_signal(message, session, _PROPERTIES, "PropertiesChanged", "sa{sv}as")
+    if name == _DAEMON:
+        return is_signal(message, path, _PROPERTIES, "PropertiesChanged", "sa{sv}as")
+    if name == _XFCONF:
+        return is_signal(message, path, _XFCONF, "PropertyChanged", "ssv")
+    return is_signal(message, path, name, "ActiveChanged", "b")
+
+
 async def _asked(bus: MessageBus | None, to: str, path: str, interface: str, member: str, *texts: str) -> list[Any]:
-    """What the answer holds; empty where there is none. Starts nobody who is not there."""
+    """The reply's values; empty where there is none. Does not start absent services."""
     if bus is None:
         return []
     from dbus_fast import Message, MessageFlag
@@ -149,7 +172,7 @@ async def _asked(bus: MessageBus | None, to: str, path: str, interface: str, mem
 
 @contextlib.asynccontextmanager
 async def _whatever_it_answers() -> AsyncIterator[None]:
-    """Who cannot be asked has not asked for quiet."""
+    """Unknown means not quiet."""
     try:
         async with asyncio.timeout(PATIENCE):
             yield

@@ -1,6 +1,6 @@
 """When to notify whom: one notification per incident.
 
-While the person wants to be left alone nothing is begun: what has happened meanwhile is told as one when that ends.
+In "do not disturb" nothing is shown; what happened meanwhile comes as one notification when it ends.
 
 An incident of an account begins when only a sign-in helps and ends when the account is well again or signed out.
 Being `expired` in between does not end it: the provider is merely out of reach for a while.
@@ -22,9 +22,9 @@ from tray_app.core.ports import Clock, Notification, Notifier, Quiet
 
 TOGETHER: Final = timedelta(seconds=5)
 MANY: Final = 3
-"""So many incidents within `TOGETHER` are one notification."""
+"""This many incidents within `TOGETHER` become one notification."""
 COLLECT: Final = 0.3
-"""Seconds before the first of several is shown: what is found in one go at the start comes as one."""
+"""Seconds before the first of several is shown, so that what is found together at the start comes as one."""
 LATER: Final = timedelta(hours=1)
 SIGN_IN: Final = "sign-in"
 PUT_OFF: Final = "later"
@@ -34,13 +34,13 @@ JOINT: Final = "sign-in"
 
 
 class NeverQuiet:
-    """For a person who can always be disturbed."""
+    """Never holds notifications back."""
 
     async def because(self, changed: Callable[[], None]) -> None:
         """Never."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
 
 @dataclass(slots=True)
@@ -49,11 +49,11 @@ class _Incident:
     reason: str
     is_told: bool = False
     key: str = ""
-    """The notification that it is in."""
+    """The notification that shows it."""
 
 
 class Incidents:
-    """The incidents under way and their notifications. Lives in one asyncio loop."""
+    """The open incidents and their notifications. Belongs to one asyncio loop."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Incidents:
             self.forget(account)
 
     def begin(self, account: str, reason: str) -> None:
-        """Only the person can help this account, whatever its health: tells so, once, unless they put it off."""
+        """Opens an incident: only the person can help this account. Notifies once, unless they postponed it."""
         incident = self._incidents.get(account)
         if incident is not None:
             incident.reason = reason
@@ -101,7 +101,7 @@ class Incidents:
             self._collect()
 
     def forget(self, account: str) -> None:
-        """The account is well again, signed out or removed: its incident is over."""
+        """Closes the incident: the account works again, is signed out or was removed."""
         if self._later_until(account) is not None:
             self._set_later(account, None)
         incident = self._incidents.pop(account, None)
@@ -110,14 +110,14 @@ class Incidents:
         self.sign_in_ended(account)
 
     def sign_in_ended(self, account: str) -> None:
-        """A sign-in has succeeded or failed: the next account that was clicked with it takes its turn."""
+        """A sign-in has ended: the next account of the same click takes its turn."""
         if self._in_turn[:1] == [account]:
             self._in_turn = [name for name in self._in_turn[1:] if name in self._incidents]
             if self._in_turn:
                 self._sign_in(self._in_turn[0])
 
     def tick(self, now: datetime) -> None:
-        """Brings back what was put off and tries again what could not be shown. Called every half a minute."""
+        """Shows postponed notifications again and retries failed ones. Called every half minute."""
         for account, incident in self._incidents.items():
             if self._later_until(account) is not None and not self._is_put_off(account, now):
                 self._set_later(account, None)
@@ -141,12 +141,12 @@ class Incidents:
             return await self._notifier.show(Notification(key, title, body, tuple(actions), otherwise), chosen)
 
     async def untell(self, key: str) -> None:
-        """Takes such a message away."""
+        """Withdraws such a message."""
         async with self._one_at_a_time:
             await self._notifier.withdraw(key)
 
     async def close(self) -> None:
-        """Tells nothing more; what is shown stays until the notifier is closed."""
+        """Stops notifying; what is shown stays until the notifier is closed."""
         self._incidents.clear()
         self._in_turn.clear()
         if self._collecting is not None:

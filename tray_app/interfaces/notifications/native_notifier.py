@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tray_app.adapters.platform.bus_owner import owner_change
 from tray_app.base.log import LOG
 from tray_app.core.failure import escaped, plain
 from tray_app.core.ports import Notification
@@ -28,7 +29,7 @@ PATIENCE = 10.0
 """Seconds that a daemon may take, its start by D-Bus included. dbus-fast itself waits for ever on a frozen one."""
 _DAEMON = "org.freedesktop.Notifications"
 _BUTTONLESS = frozenset({"dunst", "mako"})
-"""Daemons that take actions but draw no buttons: a click on the body is Sign In there, if the person knows how."""
+"""Daemons that support actions but draw no buttons: there a click on the body is Sign In."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class _Shown:
 
 
 class NativeNotifier:
-    """The platform's notification service; asked for at each show, so that one that comes up later is found."""
+    """The platform's notification service; looked up at each `show`, so that one that starts later is found."""
 
     def __init__(self) -> None:
         self.has_actions = False
@@ -58,20 +59,20 @@ class NativeNotifier:
             return await self._connected()
 
     async def show(self, notification: Notification, chosen: Callable[[str], None]) -> bool:
-        """Shows it in place of an earlier one of its key. False where no service took it."""
+        """Shows it, replacing an earlier one of its key. False where no service accepted it."""
         async with self._one_at_a_time:
             await self._clear(notification.key)
             return await self._connected() and await self._send(notification, chosen)
 
     async def withdraw(self, key: str) -> None:
-        """Takes the notification away where it is still shown."""
+        """Withdraws the notification if it is still shown."""
         async with self._one_at_a_time:
             await self._clear(key)
             if not self._shown:  # nothing to hear of: a daemon that leaves after its five idle minutes wakes us no more
                 self._disconnect()
 
     async def close(self) -> None:
-        """Takes all away and lets go of the service."""
+        """Withdraws all and disconnects from the service."""
         for task in self._tasks:
             task.cancel()
         async with self._one_at_a_time:
@@ -93,11 +94,11 @@ class NativeNotifier:
         return True
 
     async def _connect(self) -> bool:
-        with _told():
+        with _logged():
             # Late: 3 MB that a day without an incident does not need.
             from desktop_notifier import Capability, DesktopNotifier
 
-            logging.getLogger("desktop_notifier").setLevel(logging.CRITICAL)  # it logs tracebacks; we tell in a line
+            logging.getLogger("desktop_notifier").setLevel(logging.CRITICAL)  # it logs tracebacks; we log one line
             self._native = native = DesktopNotifier(app_name="Lamplighter", app_icon=None)
             native.on_clicked = self._clicked
             native.on_button_pressed = self._pressed
@@ -139,7 +140,7 @@ class NativeNotifier:
         )
         # Known before it is sent: an answer may come with the reply.
         self._shown[notification.key] = _Shown(notification, chosen, one.identifier)
-        with _told():
+        with _logged():
             async with asyncio.timeout(PATIENCE):
                 await native.send_notification(one)
         if not sent:
@@ -151,7 +152,7 @@ class NativeNotifier:
         shown = self._shown.pop(key, None)
         if shown is None or self._native is None:
             return
-        with _told(KeyError):  # the daemon has closed it already
+        with _logged(KeyError):  # the daemon has closed it already
             async with asyncio.timeout(PATIENCE):
                 await self._native.clear(shown.identifier)
 
@@ -201,7 +202,7 @@ class NativeNotifier:
         from dbus_fast.message import Message
 
         path, flags = f"/{_DAEMON.replace('.', '/')}", MessageFlag.NO_AUTOSTART
-        with _told():
+        with _logged():
             async with asyncio.timeout(PATIENCE):
                 answer = await bus.call(Message(_DAEMON, path, _DAEMON, "GetServerInformation", flags=flags))
                 if answer.error_name is None:
@@ -210,13 +211,12 @@ class NativeNotifier:
 
     def _heard(self, message: Message) -> None:
         """The bus tells of a daemon's end and start; desktop-notifier has asked it to."""
-        if (message.sender, message.member) != ("org.freedesktop.DBus", "NameOwnerChanged"):
-            return
-        if message.body[0] != _DAEMON or message.body[2] == self._daemon:
+        change = owner_change(message)
+        if change is None or change[0] != _DAEMON or change[1] == self._daemon:
             return
         for key, shown in self._shown.items():  # a number of the old daemon means nothing to the next
             self._shown[key] = _Shown(shown.notification, shown.chosen, "")
-        if message.body[2]:
+        if change[1]:
             task = asyncio.get_running_loop().create_task(self._reconnect())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -232,8 +232,8 @@ class NativeNotifier:
 
 
 @contextmanager
-def _told(*fine: type[Exception]) -> Iterator[None]:
-    """A desktop that does not do as asked costs a notification, never the applet."""
+def _logged(*fine: type[Exception]) -> Iterator[None]:
+    """A desktop that fails costs a notification, never the applet."""
     try:
         yield
     except fine:

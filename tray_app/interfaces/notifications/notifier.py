@@ -1,4 +1,4 @@
-"""The best notification that this desktop can show at the moment."""
+"""Chooses the best notification that this desktop can show at the moment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tray_app.interfaces.notifications.plain_notifier import PlainNotifier, plye
 
 
 class BestNotifier:
-    """Tries each way in order, anew for each notification: a daemon that comes up later is found."""
+    """Tries each notifier in order, for each notification anew: a daemon that starts later is found."""
 
     def __init__(self, ways: Sequence[Notifier]) -> None:
         self.has_actions = False
@@ -44,7 +44,7 @@ class BestNotifier:
         return False
 
     async def withdraw(self, key: str) -> None:
-        """Takes it away, whichever way it was shown."""
+        """Withdraws it, whichever notifier showed it."""
         for way in self._ways:
             await way.withdraw(key)
 

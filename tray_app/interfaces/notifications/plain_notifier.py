@@ -17,7 +17,7 @@ _DAEMON = "org.freedesktop.Notifications"
 
 
 class PlainNotifier:
-    """Says title and text; nothing comes back, and nothing can be taken away."""
+    """Shows title and text; there are no clicks, and nothing can be withdrawn."""
 
     has_actions = False
 
@@ -25,19 +25,19 @@ class PlainNotifier:
         self._say = say
 
     async def show(self, notification: Notification, chosen: Callable[[str], None]) -> bool:  # noqa: ARG002 - no clicks
-        """Says it. False where the desktop cannot."""
+        """Shows it. False where the desktop cannot."""
         text = f"{plain(notification.body)} {plain(notification.otherwise)}".strip()
         return await self._say(plain(notification.title, 63), plain(text, 255))  # what a Windows balloon holds
 
     async def withdraw(self, key: str) -> None:
-        """Nothing: what was said is gone."""
+        """Does nothing: it cannot be withdrawn."""
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
 
 async def plyer_says(title: str, body: str) -> bool:
-    """Says it through plyer. plyer does not notice a failure on Linux, so the daemon is asked first."""
+    """Shows it through plyer, which does not notice a failure on Linux: the daemon is asked first."""
     if sys.platform.startswith("linux"):
         capabilities = await _daemon_capabilities()
         if capabilities is None:

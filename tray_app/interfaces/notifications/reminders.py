@@ -43,7 +43,7 @@ def remind(
 
 
 def _warn(screen: Screen, managed: ManagedAccount, status: AccountStatus, now: datetime) -> None:
-    """Warns once, without urgency, that the sign-in itself will end (contract, section 4: `ending`)."""
+    """Warns once, without urgency, that the sign-in itself will end (.github/CONTRACT.md, section 4: `ending`)."""
     name, end = status.name, status.sign_in_ends_at
     if status.health in {Health.FRESH, Health.SIGNED_OUT, Health.SIGN_IN_NEEDED}:
         if managed.notes.forget(WARNED):

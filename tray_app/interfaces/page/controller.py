@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from tray_app._version import __version__
 from tray_app.base.translation import translated
+from tray_app.bootstrap import token_hosts
 from tray_app.core.claude_code import PROVIDER as CLAUDE_CODE
-from tray_app.core.errors import LamplighterError
+from tray_app.core.errors import LamplighterError, UnconfirmedTokenHost
 from tray_app.core.message import msg
 from tray_app.core.phrasing import watched_words
 from tray_app.core.status import AccountStatus
@@ -74,9 +75,24 @@ class PageController:
             "history": _recent(entries, (self._applet.world.clock.now() - SHOWN).isoformat()),
         }
 
-    async def sign_in(self, name: str) -> None:
-        """Starts the account's sign-in."""
-        await self._engine.sign_in(name, self._applet.browser)
+    async def sign_in(self, name: str, *, confirmed: bool) -> None:
+        """Starts the account's sign-in. Raises `Unconfirmed` before the first one of an account added here."""
+        from tray_app.interfaces.page.server import Unconfirmed
+
+        confirmations = self._applet.confirmations
+        hosts = await asyncio.to_thread(confirmations.hosts, name)
+        if hosts is not None and not confirmed:
+            raise Unconfirmed(hosts)
+        if hosts is not None:
+            await asyncio.to_thread(confirmations.confirm, name)
+        try:
+            await self._engine.sign_in(name, self._applet.browser)
+        except UnconfirmedTokenHost as unconfirmed:
+            if not confirmed:
+                raise Unconfirmed(list(unconfirmed.hosts)) from unconfirmed
+            allowed = token_hosts(self._applet.world.places)
+            await asyncio.to_thread(allowed.allow, unconfirmed.issuer, unconfirmed.hosts[1])
+            await self._engine.sign_in(name, self._applet.browser)
 
     async def refresh(self, name: str) -> None:
         """Refreshes now."""
@@ -96,7 +112,9 @@ class PageController:
         """Adds the account to the configuration; returns once it is applied."""
         from tray_app.interfaces import add_account as adding
 
-        await adding.add(self._engine, self._applet.world.places.config_file, wanted)
+        await adding.add(
+            self._engine, self._applet.world.places.config_file, wanted, hold=self._applet.confirmations.wait
+        )
 
     async def demo(self) -> None:
         """Starts the demo as a program of its own."""

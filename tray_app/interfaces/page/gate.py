@@ -32,6 +32,8 @@ class Gate:
         self._cookie = secrets.token_urlsafe(32)
         self._keys: dict[str, float] = {}
         self._time = time
+        self.proof_key = secrets.token_urlsafe(32)
+        """Handed to the page once, when it was loaded; with it the server proves that it is still the same."""
 
     def address(self, fragment: str = "") -> str:
         """An address for the browser, good for one visit."""
@@ -40,6 +42,14 @@ class Gate:
         for old in list(self._keys)[:-MOST_KEYS]:
             del self._keys[old]
         return f"{self._origin}{self.base}?key={key}{fragment}"
+
+    def proof(self, nonce: str) -> str:
+        """What only this server can answer to the page's nonce: HMAC-SHA256, in hexadecimal digits.
+
+        A tab outlives the applet, and another user's server may take the port next: it would be sent a form with a
+        client secret.
+        """
+        return hmac.new(self.proof_key.encode(), nonce.encode(), "sha256").hexdigest()
 
     def refusal(self, request: Request) -> Response | None:
         """Why the request is not answered; None where it may be."""
@@ -67,7 +77,8 @@ class Gate:
     def _is_ours(self, request: Request) -> bool:
         pairs = (pair.strip().partition("=") for pair in (request.header("cookie") or "").split(";"))
         sent = [value for name, _, value in pairs if name == COOKIE]
-        if len(sent) != 1 or not hmac.compare_digest(sent[0].encode(), self._cookie.encode()):
+        # Any server on 127.0.0.1 can set a cookie of the same name: one that is right is enough.
+        if not any(hmac.compare_digest(one.encode(), self._cookie.encode()) for one in sent):
             return False
         if request.header("sec-fetch-site") not in {None, "same-origin", "none"}:
             return False

@@ -17,15 +17,50 @@ const HARMLESS = ["fresh", "ending", "retrying", "expired"];
 const $ = (id) => document.getElementById(id);
 let state = null;
 let presets = [];
+let key = null;
+let events = null;
 
 // -- asking
 
+/** Closes the page for good: what answers on this port now may be another program, of another user. */
+function die() {
+  events?.close();
+  key = null;
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
+  for (const form of document.forms) form.reset();
+  for (const control of document.querySelectorAll("button, input, select")) control.disabled = true;
+  $("accounts").replaceChildren();
+  $("checks").replaceChildren();
+  $("lines").textContent = "";
+  state = null;
+  tell($("trouble"), t("Lamplighter does not answer any more. Open this page again from the lamp's menu."));
+}
+
+/** Whether the server is still the one that the page was loaded from: it knows the key that was handed over then. */
+async function isProved() {
+  if (!key) return false;
+  const nonce = crypto.randomUUID();
+  const answer = await fetch(`proof?${nonce}`);
+  const { proof } = answer.ok ? await answer.json() : {};
+  const mac = await crypto.subtle.sign("HMAC", key, new TextEncoder().encode(nonce));
+  return proof === [...new Uint8Array(mac)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function learnKey() {
+  const { key: text } = await (await fetch("proof")).json();
+  key = await crypto.subtle.importKey("raw", new TextEncoder().encode(text), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+}
+
 async function post(path, body = {}) {
+  if (!await isProved().catch(() => false)) {
+    die();
+    throw new Error($("trouble").textContent);
+  }
   const answer = await fetch(path, {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
   });
   const found = await answer.json();
-  if (!answer.ok) throw new Error(found.message);
+  if (!answer.ok) throw Object.assign(new Error(found.message), found);
   return found;
 }
 
@@ -94,11 +129,34 @@ function made(name) {
   for (const button of card.querySelectorAll("button")) {
     button.setAttribute("aria-label", `${button.textContent}: ${name}`);
     button.addEventListener("click", () =>
-      clicked(button, $("trouble"), () => post(`accounts/${encodeURIComponent(name)}/${button.name}`)).then(show));
+      clicked(button, $("trouble"), () => act(name, button.name)).then(() => state && show()));
   }
   $("accounts").append(card);
   new ResizeObserver(() => draw(card.querySelector(".strip"), entriesOf(name), Date.now())).observe(card);
   return card;
+}
+
+async function act(name, what) {
+  const path = `accounts/${encodeURIComponent(name)}/${what}`;
+  try {
+    await post(path);
+  } catch (error) {
+    if (error.error !== "unconfirmed") throw error;
+    confirmHosts(name, error.hosts, () => post(path, { confirmed: "yes" }));
+  }
+}
+
+/** Before the first sign-in of an account that was added here: where it leads, in both steps. */
+function confirmHosts(name, hosts, go) {
+  $("hosts").textContent = hosts.length > 1
+    ? t("You sign in at {one}, and your sign-in is handed to {other}.", { one: hosts[0], other: hosts[1] })
+    : t("You sign in at {one}.", { one: hosts[0] ?? name });
+  tell($("unsure"), "");
+  $("go").onclick = () => clicked($("go"), $("unsure"), async () => {
+    await go();
+    $("confirming").close();
+  });
+  $("confirming").showModal();
 }
 
 function fill(card, account) {
@@ -252,18 +310,17 @@ function legend() {
 }
 
 function live() {
-  const events = new EventSource("events");
+  events = new EventSource("events");
   events.addEventListener("state", (event) => {
     state = JSON.parse(event.data);
     show();
     showLog();
   });
-  events.addEventListener("error", () =>
-    tell($("trouble"), t("Lamplighter does not answer any more. Open this page again from the lamp's menu.")));
+  events.addEventListener("error", die);
   setInterval(() => state && !document.hidden && show(), 30_000); // the times that are left
 }
 
-await learn();
+await Promise.all([learn(), learnKey()]);
 translate(document);
 legend();
 live();

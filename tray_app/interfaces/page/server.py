@@ -49,6 +49,14 @@ _FILES: Final = {
 }
 
 
+class Unconfirmed(Exception):
+    """The account was added on the page, and nobody has confirmed yet where its sign-in leads."""
+
+    def __init__(self, hosts: list[str]) -> None:
+        super().__init__("unconfirmed")
+        self.hosts = hosts
+
+
 class Source(Protocol):
     """What the page shows and asks for."""
 
@@ -59,8 +67,10 @@ class Source(Protocol):
     async def state(self) -> dict[str, Any]:
         """All that is shown and changes."""
 
-    async def sign_in(self, name: str) -> None:
-        """Starts the account's sign-in. Raises `LamplighterError`, as do the others."""
+    async def sign_in(self, name: str, *, confirmed: bool) -> None:
+        """Starts the account's sign-in. Raises `LamplighterError`, as do the others, and `Unconfirmed` where the
+        person has not confirmed the account's hosts yet.
+        """
 
     async def refresh(self, name: str) -> None:
         """Refreshes now."""
@@ -109,7 +119,9 @@ class Page:
                 what = msg("The page cannot be opened ({reason})", reason=error.strerror)
                 raise LamplighterError(what) from error
             self._gate = Gate(f"http://127.0.0.1:{listening.getsockname()[1]}", loop.time)
-            self._server = HttpServer(self._answer, Limits(body=16_384, connections=64, keep_alive=True))
+            self._server = HttpServer(
+                self._answer, Limits(head=131_072, body=16_384, connections=64, keep_alive=True), own_user_only=True
+            )
             await self._server.listen(listening)
         self._rest()
         return self._gate.address("#add" if adding else "")
@@ -143,12 +155,17 @@ class Page:
             return found
         self._rest()
         try:
-            return await self._route(request.method, request.path.removeprefix(gate.base), request.body)
+            return await self._route(request, gate)
+        except Unconfirmed as unconfirmed:
+            return _json(409, {"error": "unconfirmed", "message": "", "hosts": unconfirmed.hosts})
         except LamplighterError as error:
             return _json(409, {"error": error.name, "message": _translated(error)})
 
-    async def _route(self, method: str, path: str, body: bytes) -> Response:
-        found = await (self._show(path) if method == "GET" else self._do(path.split("/"), body))
+    async def _route(self, request: Request, gate: Gate) -> Response:
+        path = request.path.removeprefix(gate.base)
+        if request.method == "GET" and path == "proof":
+            return _json(200, {"proof": gate.proof(request.query)} if request.query else {"key": gate.proof_key})
+        found = await (self._show(path) if request.method == "GET" else self._do(path.split("/"), request.body))
         return found or _json(404, {"error": "not_found", "message": "nothing is here"})
 
     async def _show(self, path: str) -> Response | None:
@@ -174,9 +191,12 @@ class Page:
                 await self._source.add(_texts(body))
             case ["demo"]:
                 await self._source.demo()
-            case ["accounts", name, "login" | "refresh" | "logout" as what]:
-                acts = {"login": self._source.sign_in, "refresh": self._source.refresh, "logout": self._source.sign_out}
-                await acts[what](name)
+            case ["accounts", name, "login"]:
+                await self._source.sign_in(name, confirmed=_texts(body).get("confirmed") == "yes")
+            case ["accounts", name, "refresh"]:
+                await self._source.refresh(name)
+            case ["accounts", name, "logout"]:
+                await self._source.sign_out(name)
             case _:
                 return None
         return _json(200, {})

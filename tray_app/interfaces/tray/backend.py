@@ -16,7 +16,7 @@ from tray_app.interfaces.tray.icon_set import Lamp
 
 
 def make_tray(session: Session) -> Tray:
-    """The tray for this session. Where there can be no icon, one that shows nothing and waits for `stop`.
+    """The tray for this session. Where no icon is possible, one that shows nothing and waits for `stop`.
 
     An X11 tray that comes up while we wait for a StatusNotifier panel is not taken; a restart would.
     """
@@ -40,7 +40,7 @@ def make_tray(session: Session) -> Tray:
 
 @contextlib.contextmanager
 def pystray_backend(name: str) -> Iterator[None]:
-    """`import pystray` picks this backend. "dummy" is none: others would load GTK, or want an X server and raise."""
+    """`import pystray` picks this backend. "dummy" is none: others load GTK, or raise without an X server."""
     before = os.environ.get("PYSTRAY_BACKEND")
     os.environ["PYSTRAY_BACKEND"] = name
     try:
@@ -53,7 +53,7 @@ def pystray_backend(name: str) -> Iterator[None]:
 
 
 class NoTray:
-    """No icon; the process lives on until it is told to stop."""
+    """No icon; the process runs until `stop`."""
 
     renews_menu = True
 
@@ -65,7 +65,7 @@ class NoTray:
         self._stopped.wait()
 
     def show(self, view: TrayView) -> None:
-        """There is nothing to show it on."""
+        """Does nothing."""
 
     def balloon(self, title: str, body: str) -> bool:  # noqa: ARG002 - the port's signature
         return False
@@ -90,7 +90,7 @@ def _own_icon_of_pystray() -> Any:
 
 
 def _image(look: str) -> Any:
-    """The look's largest picture, as pystray's own backends want it: they scale."""
+    """The look's largest picture; pystray's own backends scale it down."""
     from PIL import Image
 
     width, height, argb = Lamp(look).pixmaps[-1]

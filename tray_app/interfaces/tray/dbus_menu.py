@@ -1,8 +1,8 @@
-"""The menu over com.canonical.dbusmenu: the panel draws it, this module says what is in it and hears what was chosen.
+"""The menu over com.canonical.dbusmenu: the panel draws it, this module provides its entries and receives the clicks.
 
 A line keeps its id for as long as the lines around it stay the same in number and kind. When only words, ticks or
 greyness change, the panel is sent just those (ItemsPropertiesUpdated), so that a menu that is open does not collapse
-each time a minute passes; when lines come or go, it is told which submenu to ask for again (LayoutUpdated).
+each time a minute passes; when lines come or go, LayoutUpdated names the submenu to read again.
 """
 
 # No postponed annotations here: dbus-fast reads them as signatures and stumbles over a postponed "None".
@@ -52,7 +52,7 @@ def _properties(entry: MenuEntry | None) -> Properties:
     if entry is None:
         return {"type": Variant("s", "separator")}
     found = {
-        "label": Variant("s", entry.text.replace("_", "__")),  # a single one would underline the next letter
+        "label": Variant("s", entry.text.replace("_", "__")),  # a single underscore would mark an access key
         "enabled": Variant("b", entry.enabled),
     }
     if entry.ticked is not None:
@@ -72,7 +72,7 @@ class Menu:
         self.lines = {ROOT: self.root}
 
     def replace(self, entries: Sequence[MenuEntry | None]) -> tuple[list[Line], list[int]]:
-        """The lines that look different with these entries, and the ids below which lines came or went."""
+        """The lines that these entries change, and the ids of submenus where lines came or went."""
         changed: list[Line] = []
         relaid: list[int] = []
         self._replace_below(self.root, entries, changed, relaid)
@@ -121,7 +121,7 @@ class DBusMenu(ServiceInterface):
         self._revision = 1
 
     def show(self, entries: Sequence[MenuEntry | None]) -> None:
-        """Shows these entries from now on and tells the panel what is different."""
+        """Replaces the entries and signals the differences to the panel."""
         changed, relaid = self._menu.replace(entries)
         if changed:
             self.items_properties_updated([[line.id, line.properties] for line in changed])
@@ -137,7 +137,7 @@ class DBusMenu(ServiceInterface):
             raise DBusError(ErrorType.INVALID_ARGS, f"no line has the id {of}") from None
 
     def _happened(self, of: int, event: str) -> bool:
-        """False for a line that is gone."""
+        """False for a line that no longer exists."""
         line = self._menu.lines.get(of)
         if line and line.act and event == "clicked":
             line.act()
@@ -171,7 +171,7 @@ class DBusMenu(ServiceInterface):
     def about_to_show(self, of: DBusInt32) -> Annotated[bool, DBusSignature("b")]:
         if of == 0:
             self._opening()
-        return False  # what is different is sent as a change
+        return False  # differences are sent as signals
 
     @dbus_method(name="AboutToShowGroup")
     def about_to_show_group(self, ids: Int32s) -> Ids:

@@ -1,4 +1,4 @@
-"""What lamps are drawn with: shapes on a grid of 16 by 16, hinted for their size in pixels, with rims around them.
+"""Drawing primitives for the lamps: shapes on a 16 by 16 grid, hinted for their size in pixels, with rims.
 
 Edges are moved to whole pixels of each size before they are drawn, many times enlarged, and reduced: 22 and 24 pixels
 are as crisp as 16. A dark rim keeps bright colours legible on light panels, a faint light one around it keeps dark
@@ -25,10 +25,10 @@ Colour = tuple[int, int, int]
 
 
 class Canvas(Protocol):
-    """What a description draws on: `Drawing`, or the SVG of packaging/svg.py. All in grid units."""
+    """The surface that a lamp is drawn on: `Drawing`, or the SVG of packaging/svg.py. All in grid units."""
 
     def ink(self, colour: Colour | None = None) -> Self:
-        """Draws in this from now on; None is the look's own colour."""
+        """Sets the drawing colour; None is the look's own."""
 
     def disc(self, x: float, y: float, radius: float, *, cut: bool = False) -> None:
         """A filled circle; with `cut` it is taken away."""
@@ -46,11 +46,11 @@ class Canvas(Protocol):
         """A piece of a ring, `radius` to its outer edge; degrees run clockwise from three o'clock."""
 
     def shine(self, x: float, y: float, radius: float) -> None:
-        """A gleam on the glass, where there is room for one."""
+        """A highlight on the glass, at sizes large enough for one."""
 
 
 class Drawing:
-    """One icon in the making: shapes in grid units, each in the ink of the moment."""
+    """An icon being drawn: shapes in grid units, each in the current colour."""
 
     def __init__(self, size: int, colour: Colour) -> None:
         self.size = size
@@ -91,7 +91,7 @@ class Drawing:
             self.ink()
 
     def finished(self, *, rims: bool = True) -> Image.Image:
-        """The icon, RGBA; without rims for a ground that it was made for."""
+        """The icon, RGBA; without rims where its background is known."""
         if not rims:
             image = self._image.convert("RGBA")
             image.putalpha(self._shape)

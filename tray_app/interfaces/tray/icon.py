@@ -1,4 +1,4 @@
-"""The icon in the tray, on every platform a pystray icon: ours over StatusNotifierItem, or one of pystray's own."""
+"""The tray icon, a pystray icon on every platform: our StatusNotifierItem backend, or one of pystray's own."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tray_app.interfaces.tray.icon_set import look_of
 
 NAME: Final = "lamplighter"
 TITLE_LIMIT: Final = 127
-"""Windows keeps 128 UTF-16 units with the closing zero; pystray raises ValueError beyond."""
+"""Windows' limit is 128 UTF-16 units with the final zero; pystray raises ValueError above it."""
 LINE_LIMIT: Final = 100
-"""Of a line in the menu: a provider may give a long reason."""
+"""Limit of a menu line: a provider's reason may be long."""
 BALLOON_LIMITS: Final = (63, 255)
 
 
@@ -63,7 +63,7 @@ class IconTray:
         self._in_icons_thread(self._icon.stop)
 
     def _in_icons_thread(self, work: Callable[[], None]) -> None:
-        """Most backends take changes from any thread."""
+        """Most backends accept changes from any thread."""
         work()
 
     def _show(self, view: TrayView) -> None:
@@ -98,7 +98,7 @@ class IconTray:
         return (lambda: self._chosen.put(act)) if act else None
 
     def _act(self) -> None:
-        """Does what was chosen, one after the other, away from the thread that draws the icon."""
+        """Runs the chosen entries one after another, outside the thread that draws the icon."""
         while act := self._chosen.get():
             try:
                 act()
@@ -107,7 +107,7 @@ class IconTray:
 
 
 class StatusNotifierTray(IconTray):
-    """Our own icon: the panel says when it is about to open the menu."""
+    """Our own backend: the panel signals when it is about to open the menu."""
 
     renews_menu = True
 
@@ -121,7 +121,7 @@ class StatusNotifierTray(IconTray):
 
 
 class MacTray(IconTray):
-    """AppKit takes changes from the main thread alone."""
+    """AppKit accepts changes from the main thread only."""
 
     def _in_icons_thread(self, work: Callable[[], None]) -> None:
         if threading.current_thread() is threading.main_thread():

@@ -1,10 +1,10 @@
-"""What the lamp looks like: which look a view has, and that look's pixels as they were drawn.
+"""The lamp's looks: which one a view has, and its pre-rendered pixels.
 
 `python -m tray_app.interfaces.tray.icons` drew the pixels in icons.bin, each look compressed by itself: a running
 applet needs no drawing library (Pillow would cost 6 MB and 22 ms).
 
 For a panel where all icons are of one colour, LAMPLIGHTER_MONOCHROME names that colour, "white" or "black": each look
-is told by its shape alone then.
+is recognized by its shape alone then.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _ENTRY: Final = struct.Struct(">16sII")
 
 
 def look_of(view: TrayView) -> str:
-    """The look's name, a key of `COLOUR`: a sign-in that is open goes before any health (contract, section 4)."""
+    """The look's name, a key of `COLOUR`: an open sign-in outranks any health (.github/CONTRACT.md, section 4)."""
     if view.signing_in:
         return SIGNING_IN
     return STARTING if view.starting else view.health

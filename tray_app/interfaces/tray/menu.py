@@ -37,7 +37,7 @@ class Acts:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that the menu depends on."""
+    """Everything that the menu depends on."""
 
     statuses: Sequence[AccountStatus]
     signing_in: frozenset[str]
@@ -52,7 +52,7 @@ def view_of(situation: Situation, acts: Acts, clock: Clock) -> TrayView:
     health = worst(status.health for status in statuses)
     broken = situation.configuration_error
     if broken and not statuses:
-        health = Health.SIGN_IN_NEEDED  # started with a broken file: only the person can mend it
+        health = Health.SIGN_IN_NEEDED  # started with a broken file: only the person can fix it
     return TrayView(
         health=health,
         signing_in=bool(situation.signing_in),
@@ -82,7 +82,7 @@ def _tooltip(situation: Situation) -> str:
 
 
 def _status_line(status: AccountStatus) -> str:
-    """Without a time left, so that the tooltip stays true while nothing happens (an idle lamp does not wake up)."""
+    """Without remaining times, so that the tooltip stays true without updates (an idle applet does not wake up)."""
     words = HEALTH_IN_WORDS[status.health]
     ends_by_itself = status.health in {Health.FRESH, Health.RETRYING} and status.provider != CLAUDE_CODE
     if ends_by_itself and status.expires_at is not None:

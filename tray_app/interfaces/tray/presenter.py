@@ -1,4 +1,4 @@
-"""The tray's side of the applet: shows what the engine tells, and carries clicks into the loop."""
+"""The tray's side of the applet: shows the engine's state, and passes clicks to the event loop."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from tray_app.interfaces.tray.menu import Acts, Situation, view_of
 
 
 class TrayPresenter:
-    """A tray that shows an applet. The acts of its menu come from the tray's own thread."""
+    """A tray that shows an applet. Its menu actions are called in the tray's own thread."""
 
     def __init__(self, tray: Tray) -> None:
         self._tray = tray
         self._applet: Applet | None = None
 
     def update(self, applet: Applet) -> None:
-        """Shows how the applet is now."""
+        """Shows the applet's current state."""
         self._applet = applet
         self._tray.show(self.view(applet))
 
     def tick(self, applet: Applet) -> None:
-        """Renews the times left in a menu that cannot do so as it opens. Called at every heartbeat."""
+        """Updates the remaining times in a menu that cannot do so when it opens. Called at every heartbeat."""
         if not self._tray.renews_menu:
             self.update(applet)
 
@@ -40,7 +40,7 @@ class TrayPresenter:
         try:
             at_login = autostart().is_on()
         except LamplighterError:
-            at_login = False  # a click on the entry tells why
+            at_login = False  # a click on the entry shows the reason
         engine = applet.engine
         situation = Situation(
             engine.statuses(),
@@ -85,12 +85,12 @@ async def edit_configuration(applet: Applet) -> None:
     path = applet.world.places.config_file
     if not path.exists():
         await asyncio.to_thread(write_private, path, EXAMPLE)
-    await applet.incidents.untell("welcome")  # the person has found the way
+    await applet.incidents.untell("welcome")  # no longer needed
     await _open(path)
 
 
 def welcome(applet: Applet) -> None:
-    """Greets a person who has no configuration yet, with a way on that needs no terminal."""
+    """Shows a welcome where there is no configuration yet, with a next step that needs no terminal."""
     applet.tell(
         "welcome",
         msg("Welcome to Lamplighter"),
@@ -128,7 +128,7 @@ async def _copy_link(applet: Applet, name: str) -> None:
 
 
 async def _paste(applet: Applet, name: str) -> None:
-    """Hands over what is on the clipboard, which must carry the state of this sign-in: anything else goes nowhere."""
+    """Passes on the clipboard's text if it carries the state of this sign-in; anything else is discarded."""
     from tray_app.adapters.platform.clipboard_text import clipboard_text
 
     text = await asyncio.to_thread(clipboard_text)

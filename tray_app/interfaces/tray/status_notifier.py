@@ -25,6 +25,7 @@ from dbus_fast.errors import DBusFastError
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
 from pystray import Menu, _base
 
+from tray_app.adapters.platform.bus_owner import owner_change, owner_rule
 from tray_app.adapters.platform.desktop_session import BUS, WATCHER
 from tray_app.base.log import LOG
 from tray_app.core.ports import MenuEntry
@@ -32,9 +33,9 @@ from tray_app.interfaces.tray.dbus_menu import MENU_PATH, DBusMenu
 
 ITEM_PATH: Final = "/StatusNotifierItem"
 PANEL_SECONDS: Final = 10.0
-"""A panel that has not answered by then is treated as none; a bus, too."""
+"""Seconds; a panel or bus that has not replied by then counts as absent."""
 BUS_PAUSE_SECONDS = 30.0
-"""Between two looks whether a bus that has gone is back. Nobody tells of it; while there is one, nothing wakes up."""
+"""Seconds between attempts to reconnect to a lost bus, whose return is not signalled."""
 
 Pixmaps = Annotated[list[list[Any]], DBusSignature("a(iiay)")]
 ToolTip = Annotated[list[Any], DBusSignature("(sa(iiay)ss)")]
@@ -64,7 +65,7 @@ class Icon(_base.Icon):  # type: ignore[misc]  # pystray ships no types
 
     def _show(self) -> None:
         """Returns once a panel has the icon, or there is none for now."""
-        self._visible = True  # before the panel asks
+        self._visible = True  # before the panel reads it
         if self._loop is None:
             return
         registered = asyncio.run_coroutine_threadsafe(self._register(), self._loop)
@@ -132,7 +133,7 @@ class Icon(_base.Icon):  # type: ignore[misc]  # pystray ships no types
     async def _connect(self) -> Exception | None:
         """Puts the icon on the session bus. Returns why there is none to put it on."""
         bus = MessageBus(bus_address=self._bus_address, bus_type=BusType.SESSION)
-        rule = f"type='signal',sender='{BUS}',member='NameOwnerChanged',arg0='{WATCHER}'"
+        rule = owner_rule(WATCHER)
         try:
             async with asyncio.timeout(PANEL_SECONDS):
                 await bus.connect()
@@ -170,7 +171,7 @@ class Icon(_base.Icon):  # type: ignore[misc]  # pystray ships no types
         return f"org.kde.StatusNotifierItem-{os.getpid()}-1"
 
     async def _register(self) -> None:
-        """Gives the icon to the panel. Only with pixels to show: waybar complains of icons without."""
+        """Registers the icon with the panel, only once it has pixels: waybar logs an error for icons without."""
         if self._bus is None or not self._bus.connected:
             return
         call = Message(
@@ -190,7 +191,8 @@ class Icon(_base.Icon):  # type: ignore[misc]  # pystray ships no types
             LOG.info("tray: no panel takes icons yet; the lamp appears when one does")
 
     def _heard(self, message: Message) -> None:
-        if message.member == "NameOwnerChanged" and message.body[0] == WATCHER and message.body[2] and self.visible:
+        change = owner_change(message)
+        if change is not None and change[0] == WATCHER and change[1] and self.visible:
             self._registering = asyncio.ensure_future(self._register())
 
 
@@ -207,7 +209,7 @@ class _Item(ServiceInterface):
 
     @dbus_method(name="SecondaryActivate")
     def secondary_activate(self, _x: DBusInt32, _y: DBusInt32) -> None:
-        """A middle click means nothing."""
+        """A middle click does nothing."""
 
     @dbus_method(name="ContextMenu")
     def context_menu(self, _x: DBusInt32, _y: DBusInt32) -> None:
@@ -215,7 +217,7 @@ class _Item(ServiceInterface):
 
     @dbus_method(name="Scroll")
     def scroll(self, _delta: DBusInt32, _orientation: DBusStr) -> None:
-        """A turn of the wheel means nothing."""
+        """Scrolling does nothing."""
 
     @dbus_property(PropertyAccess.READ, name="Category")
     def category(self) -> DBusStr:
@@ -253,7 +255,7 @@ class _Item(ServiceInterface):
     def menu(self) -> DBusObjectPath:
         return MENU_PATH
 
-    # Empty, but asked for: lxqt-panel logs an error for each that is missing.
+    # Empty, but lxqt-panel logs an error for each one that is missing.
 
     @dbus_property(PropertyAccess.READ, name="IconName")
     def icon_name(self) -> DBusStr:

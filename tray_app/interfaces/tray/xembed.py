@@ -1,4 +1,4 @@
-"""The icon in an X11 tray: pystray's own, with its connection to the X server left to one thread."""
+"""The icon in an X11 tray: pystray's own, with its X connection used by one thread only."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class XembedTray(IconTray):
         self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._one_at_a_time = threading.Lock()
         self._connection = Display()
-        self._connection.set_error_handler(lambda *_: None)  # the icon's window has gone: nobody is left to be told
+        self._connection.set_error_handler(lambda *_: None)  # the icon's window is gone, so there is nothing to report
         self._window = self._connection.create_resource_object("window", icon._window.id)  # noqa: SLF001 - pystray hands out neither
         atom = self._connection.intern_atom("_LAMPLIGHTER_WORK")
         self._message = ClientMessage(window=self._window, client_type=atom, data=(32, [0] * 5))

@@ -19,7 +19,7 @@ from tests.builders import NOW, failure, script, tokens
 from tests.unit.test_menu import shown, status
 from tray_app.adapters.oauth import pages
 from tray_app.base import translation as language
-from tray_app.base.translation import preferred, told
+from tray_app.base.translation import preferred, translated_with
 from tray_app.core import record as change
 from tray_app.core.errors import Unavailable
 from tray_app.core.failure import Answer, FailureKind, classify
@@ -53,7 +53,7 @@ def languages():
 
 
 def german_of(text: str) -> str:
-    return told(text, language.catalog("de"))
+    return translated_with(text, language.catalog("de"))
 
 
 # -- what is said
@@ -306,7 +306,7 @@ def test_every_word_of_the_menu_can_be_told_in_another_language(health, signing_
     view, _ = shown(status(health=health, failure=failure(FailureKind.REFUSED, message=message)), signing_in=signing_in)
     entries = [one for entry in view.menu if entry for one in (entry, *(below for below in entry.below if below))]
 
-    texts = [told(text, hidden) for text in (view.tooltip, *(entry.text for entry in entries))]
+    texts = [translated_with(text, hidden) for text in (view.tooltip, *(entry.text for entry in entries))]
 
     assert set(re.findall(r"[^\W\d_▪]+", " ".join(texts))) <= {"work", "HOST", "CODE", "Lamplighter"}
 

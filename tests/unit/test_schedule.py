@@ -75,6 +75,12 @@ def test_retries_back_off_exponentially():
     assert [round(wait) for wait in waits] == [2, 4, 8, 16, 32, 64]
 
 
+def test_retries_are_spread_over_the_whole_wait():
+    waits = [(retry_due(failure(), 6, RetryPolicy(), draw) - NOW).total_seconds() for draw in (0.25, 0.5, 0.75)]
+
+    assert waits == [16, 32, 48]
+
+
 def test_a_throttling_provider_is_not_called_before_it_says():
     throttled = failure(FailureKind.THROTTLED, not_before=NOW + timedelta(hours=2))
 

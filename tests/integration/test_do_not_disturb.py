@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
+from dbus_fast import Message, MessageType
 from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusBool, DBusSignature, DBusStr
 from dbus_fast.service import PropertyAccess, ServiceInterface, dbus_method, dbus_property, dbus_signal
@@ -168,3 +169,34 @@ async def test_without_any_bus_nobody_is_left_alone_and_that_is_no_error(
         monkeypatch.setenv(name, "unix:path=/nonexistent")
 
     assert await quiet.because(nothing) is None
+
+
+async def test_a_signal_of_another_program_is_not_believed(quiet: DoNotDisturb) -> None:
+    system = os.environ["DBUS_SYSTEM_BUS_ADDRESS"]
+    path = "/org/freedesktop/login1/session/auto"
+    session = Switch("org.freedesktop.login1.Session", "LockedHint")
+    logind = await offer("org.freedesktop.login1", path, session, system)
+    heard: list[str] = []
+    assert await quiet.because(lambda: heard.append("changed")) == LOCKED
+    attacker = await MessageBus(system).connect()
+    assert quiet._system is not None
+    for signature, body in (("sa{sv}as", ["org.freedesktop.login1.Session", {}, []]), ("", []), ("u", [1])):
+        await attacker.send(
+            Message(
+                quiet._system.unique_name,
+                path,
+                "org.freedesktop.DBus.Properties",
+                "PropertiesChanged",
+                message_type=MessageType.SIGNAL,
+                signature=signature,
+                body=body,
+            )
+        )
+    await attacker.call(Message("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId"))
+    believed = list(heard)
+    session.turn(on=False)
+    await until(lambda: heard)
+    attacker.disconnect()
+    logind.disconnect()
+
+    assert believed == []
