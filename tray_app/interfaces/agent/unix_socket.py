@@ -8,7 +8,6 @@ import select
 import socket
 import stat
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -119,18 +118,21 @@ class UnixListener:
 
     def _has_asked(self, connected: socket.socket) -> bool:
         """Whether it has sent something, or has gone; then that is handled."""
+        received, answer = b"", None
         try:
             received = connected.recv(PIECE)
+            answer = self._connections.answer_at_once(received)
+            if answer is not None:
+                connected.sendall(answer)
         except (BlockingIOError, InterruptedError):
-            return False
+            if not received:
+                return False
         except OSError:
-            received = b""
-        answer = self._connections.answer_at_once(received)
+            received = b""  # it has gone
         if received and answer is None:
             self._connections.serve(connected, received)
-            return True
-        with connected, suppress(OSError):  # it may be gone
-            connected.sendall(answer or b"")
+        else:
+            connected.close()
         return True
 
 
