@@ -1,11 +1,11 @@
-"""`lamplighter token` while the applet runs: what most calls are, in as few imports as it takes.
+"""`lamplighter token` while the applet runs, the usual case, with as few imports as possible.
 
-Beside the start of the interpreter every import counts: `socket` would cost a quarter of it, `json` or `typing` half.
-So the socket is the one that `socket` is built on, and the applet is asked for the token as plain text. Whatever is not
-the usual case is left to the full command, which does it all and says what is wrong.
+Next to the start of the interpreter every import counts: `socket` would add a quarter to it, `json` or `typing` half.
+So `_socket` is used, on which `socket` is built, and the applet is asked for the token as plain text. All other cases
+are left to the full command, which also reports what is wrong.
 
-Nor is the process closed to debuggers and core dumps as others are, which `ctypes` would take a tenth for: it holds the
-token for less than a millisecond.
+Unlike other processes of ours this one is not closed to debuggers and core dumps, since `ctypes` would add a tenth to
+its time: it holds the token for less than a millisecond.
 """
 
 import os
@@ -19,7 +19,7 @@ PATIENCE = 75.0
 
 
 def fetched(words: list[str]) -> int | None:
-    """Prints the token that `lamplighter token WORDS` asks for; the exit code, or None: not done."""
+    """Prints the token for `lamplighter token WORDS`; the exit code, or None where the full command has to do it."""
     question, path = _question(words), socket_path()
     if question is None or path is None:
         return None
@@ -42,7 +42,7 @@ def fetched(words: list[str]) -> int | None:
 
 
 def _question(words: list[str]) -> tuple[str, str] | None:
-    """What to ask for and as which type, for `[--min-ttl SECONDS] [--json] [--no-wait] ACCOUNT` in any order."""
+    """Target and content type of the request for `[--min-ttl SECONDS] [--json] [--no-wait] ACCOUNT` in any order."""
     account, min_ttl, wait, kind = "", "0", "", "text/plain"
     following = iter(words)
     for word in following:
@@ -60,12 +60,12 @@ def _question(words: list[str]) -> tuple[str, str] | None:
             account = word
     if not account or not (min_ttl.isascii() and min_ttl.isdigit() and len(min_ttl) <= 9):
         return None
-    query = f"?min_ttl={min_ttl}{wait}" if wait or int(min_ttl) else ""  # what asks for nothing more is answered first
+    query = f"?min_ttl={min_ttl}{wait}" if wait or int(min_ttl) else ""  # without a query the applet answers faster
     return f"/v1/accounts/{account}/token{query}", kind
 
 
 _MARKS = {ord(mark): "a" for mark in "._-"}
-"""What a name may hold beside letters and digits; none of it means anything in a URL."""
+"""Characters of a name beside letters and digits; none has a meaning in a URL."""
 
 
 def _answer(path: str, question: str) -> tuple[bytes, bytes] | None:
