@@ -23,7 +23,11 @@ collect_ignore = (
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 # How long an example takes is the machine's affair: a busy one must not fail a test that asserts nothing of time.
-settings.register_profile("lamplighter", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# `--hypothesis-profile=thorough` before a release; in between the other hundreds of runs find what one of 25 misses.
+for profile, examples in (("lamplighter", 25), ("thorough", 500)):
+    settings.register_profile(
+        profile, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
 settings.load_profile("lamplighter")
 
 

@@ -185,7 +185,7 @@ def _inject(steps: _Steps) -> None:
 
 def main() -> None:
     """Forks a life for each line."""
-    import tray_app.adapters.oauth.browser_flow
+    import tray_app.adapters.oauth.authorization_code_flow
     import tray_app.adapters.oauth.provider
     import tray_app.adapters.store.keyring_store
     import tray_app.interfaces.applet

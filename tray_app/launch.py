@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tray_app.adapters.platform.desktop_session import find_session
 from tray_app.adapters.store.locks import InstanceLock
-from tray_app.base.lean_imports import stand_ins
+from tray_app.base.lean_imports import lean_imports
 from tray_app.base.log import LOG
 from tray_app.base.paths import Places, close_umask, places
 from tray_app.core.errors import LamplighterError
@@ -141,7 +141,7 @@ async def _life(here: Places, tray: Tray | None, known: Callable[[Applet], None]
 
     # For APScheduler's process pool, which is not used here: 0.5 MB (measured).
     processes = SimpleNamespace(BrokenProcessPool=ChildProcessError)
-    with stand_ins({"concurrent.futures.process": processes, "multiprocessing": SimpleNamespace()}):
+    with lean_imports({"concurrent.futures.process": processes, "multiprocessing": SimpleNamespace()}):
         from tray_app.bootstrap import Environment
         from tray_app.interfaces.applet import Applet
         from tray_app.interfaces.page.controller import StatusPage

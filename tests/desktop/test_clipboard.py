@@ -194,6 +194,7 @@ def test_under_wayland_an_older_wl_copy_is_given_the_token_on_its_standard_input
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setattr(clipboard, "KEPT_FOR", 0.5)
 
     assert clipboard.copy(Secret(TOKEN))
@@ -205,3 +206,18 @@ def test_under_wayland_an_older_wl_copy_is_given_the_token_on_its_standard_input
         "--foreground --type text/plain",
         "--clear",
     ]
+
+
+def test_without_a_runtime_folder_wl_copy_gets_no_token_that_it_would_keep_below_tmp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "wl-copy"
+    program.write_text(WL_COPY)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.delenv("DISPLAY", raising=False)
+
+    assert not clipboard.copy(Secret(TOKEN))
+    assert not (tmp_path / "taken").exists()

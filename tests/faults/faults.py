@@ -78,10 +78,10 @@ FAULTS = (
     ),
     Fault(
         "a sign-in has no PKCE",
-        "adapters/oauth/browser_flow.py",
+        "adapters/oauth/authorization_code_flow.py",
         '"code_challenge": client.create_code_challenge(self._verifier.reveal(), "S256"),',
         '"code_challenge": None,',
-        "unit/test_browser_flow.py",
+        "unit/test_authorization_code_flow.py",
     ),
     Fault(
         "refreshes begin while the machine falls asleep",
@@ -116,14 +116,14 @@ FAULTS = (
         "adapters/oauth/loopback_listener.py",
         'not hmac.compare_digest(values.get("state", "").encode("utf-8", "replace"), state.encode())',
         "False",
-        "unit/test_browser_flow.py",
+        "unit/test_authorization_code_flow.py",
     ),
     Fault(
         "the issuer of the answer is not checked",
-        "adapters/oauth/browser_flow.py",
+        "adapters/oauth/authorization_code_flow.py",
         "self._check_issuer(callback)\n",
         "pass\n",
-        "unit/test_browser_flow.py",
+        "unit/test_authorization_code_flow.py",
     ),
     Fault(
         "Retry-After is ignored",

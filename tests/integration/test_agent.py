@@ -81,7 +81,7 @@ def test_an_answer_with_a_token_is_kept_nowhere(agent: Lamplighter) -> None:
 def test_the_status_says_that_the_applet_runs(agent: Lamplighter) -> None:
     found = agent.ask("GET", "/v1/status").body
 
-    assert set(found) == {"version", "health", "running", "configuration_error", "accounts"}
+    assert set(found) == {"version", "health", "running", "configuration_error", "paused_until", "accounts"}
     assert (found["running"], found["health"], found["configuration_error"]) == (True, "fresh", None)
 
 

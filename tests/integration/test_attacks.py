@@ -18,7 +18,7 @@ from tests.integration.hostile_server import (
     form,
     json_response,
 )
-from tray_app.adapters.oauth.browser_flow import SignIn
+from tray_app.adapters.oauth.authorization_code_flow import SignIn
 from tray_app.adapters.oauth.loopback_listener import Listener, callback_of
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.base.http.server import Request, Response

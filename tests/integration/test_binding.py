@@ -11,7 +11,7 @@ import pytest
 from tests.builders import endpoints, tokens
 from tests.integration.hostile_server import AuthorizationServer, HandClock, answering, form, json_response
 from tests.integration.hostile_server import tokens as granted
-from tray_app.adapters.oauth.browser_flow import SignIn
+from tray_app.adapters.oauth.authorization_code_flow import SignIn
 from tray_app.adapters.oauth.device_flow import DeviceSignIn
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.adapters.store.memory_store import MemoryStore

@@ -16,7 +16,7 @@ from tests.servers.canaille_server import CanailleServer, canaille_missing
 from tests.servers.django_server import DjangoServer, django_missing
 from tests.servers.oidc_provider import OidcProvider, oidc_provider_missing
 from tests.servers.person import approve_device, redirect_after_approval
-from tray_app.adapters.oauth.browser_flow import SignIn
+from tray_app.adapters.oauth.authorization_code_flow import SignIn
 from tray_app.adapters.oauth.device_flow import DeviceSignIn
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.base.clock import WallClock

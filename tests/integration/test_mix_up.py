@@ -11,7 +11,7 @@ import pytest
 
 from tests.builders import endpoints
 from tests.integration.hostile_server import AuthorizationServer, Browser, HandClock
-from tray_app.adapters.oauth.browser_flow import SignIn
+from tray_app.adapters.oauth.authorization_code_flow import SignIn
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.adapters.oauth.token_hosts import TokenHosts
 from tray_app.core.account import Account, Quirks

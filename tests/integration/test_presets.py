@@ -22,7 +22,7 @@ from tests.integration.hostile_server import (
     tokens,
 )
 from tray_app.adapters.config import parser as config
-from tray_app.adapters.oauth.browser_flow import SignIn
+from tray_app.adapters.oauth.authorization_code_flow import SignIn
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.base.http.server import Request, Response
 from tray_app.core.account import Account

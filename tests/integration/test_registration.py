@@ -21,7 +21,7 @@ from tests.integration.hostile_server import (
     json_response,
     tokens,
 )
-from tray_app.adapters.oauth.browser_flow import SignIn
+from tray_app.adapters.oauth.authorization_code_flow import SignIn
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.adapters.oauth.registrar import InMemoryClients
 from tray_app.adapters.store.memory_store import MemoryStore

@@ -73,7 +73,7 @@ def test_the_pinned_files_are_up_to_date_and_an_edited_dependency_is_found_witho
 
     pyproject = copy / "pyproject.toml"
     text = pyproject.read_text("utf-8")
-    pyproject.write_text(text.replace('"httpx>=0.28,<0.29"', '"httpx>=0.28.1,<0.29"'), "utf-8")
+    pyproject.write_text(text.replace('"httpx[socks]>=0.28,<0.29"', '"httpx[socks]>=0.28.1,<0.29"'), "utf-8")
     stale = called(copy, "packaging/requirements.py", "--check")
 
     assert stale.returncode == 1

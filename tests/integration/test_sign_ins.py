@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.integration.hostile_server import BOUND, AuthorizationServer, Browser, HandClock
-from tray_app.adapters.oauth.browser_flow import SignIn
+from tray_app.adapters.oauth.authorization_code_flow import SignIn
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.base.http.server import bind_loopback
 from tray_app.core.account import Account

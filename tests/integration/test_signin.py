@@ -27,7 +27,7 @@ from tests.integration.hostile_server import (
 )
 from tests.servers.oidc_provider import OidcProvider, oidc_provider_missing
 from tests.servers.person import redirect_after_approval
-from tray_app.adapters.oauth.browser_flow import SignIn
+from tray_app.adapters.oauth.authorization_code_flow import SignIn
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.base.clock import WallClock
 from tray_app.base.http.server import Request, Response

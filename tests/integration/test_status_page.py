@@ -17,6 +17,7 @@ from tests.fakes.waiting import until
 from tests.integration.lamplighter_process import Provider, arrive
 from tests.integration.status_page import Running, Visitor, running
 from tray_app.base import translation as language
+from tray_app.core.client_secret import kept_secret
 from tray_app.interfaces.page.server import Page
 
 MEMORY = 'store = "memory"   # a comment that stays'
@@ -237,7 +238,7 @@ async def test_a_preset_s_client_secret_is_kept_and_not_written(one: Running, vi
     kept = await one.applet.engine._dependencies.store.client_secret("github")
 
     assert kept is not None
-    assert kept.reveal() == "canary-secret"
+    assert kept_secret(kept).secret.reveal() == "canary-secret"
     for file in one.places.config_file.parent.rglob("*"):
         assert not file.is_file() or "canary-secret" not in file.read_text()
 

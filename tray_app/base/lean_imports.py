@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def stand_ins(modules: Mapping[str, object]) -> Iterator[None]:
+def lean_imports(modules: Mapping[str, object]) -> Iterator[None]:
     """Within it these modules import as given, None as if not installed; modules already loaded stay."""
     given = {name: module for name, module in modules.items() if name not in sys.modules}
     sys.modules.update(given)  # type: ignore[arg-type]  # Python takes any object, and None for "not to be had"

@@ -47,7 +47,7 @@ def main() -> int:
         return _unexpected(error)
 
 
-class _Rooms(click.Group):
+class _LazyGroup(click.Group):
     """The commands of this file, and those in modules that are imported on demand."""
 
     modules: ClassVar = {
@@ -74,7 +74,7 @@ class _Rooms(click.Group):
         return found
 
 
-@click.group(cls=_Rooms, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> int | None:

@@ -19,7 +19,7 @@ from tray_app.engine.events import Events
 
 
 class OpenSignIn(Protocol):
-    """One sign-in that waits for the person's answer (`browser_flow` and `device_flow` in `adapters/oauth`)."""
+    """One sign-in that waits for the person's answer, through a browser or on another device (`adapters/oauth`)."""
 
     @property
     def prompt(self) -> SignInPrompt:

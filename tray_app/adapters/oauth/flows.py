@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tray_app.adapters.oauth.browser_flow import SignIn
+from tray_app.adapters.oauth.authorization_code_flow import SignIn
 from tray_app.adapters.oauth.device_flow import DeviceSignIn
 from tray_app.adapters.oauth.provider import OAuthProvider
 from tray_app.base.log import LOG

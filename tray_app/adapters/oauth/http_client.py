@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from tray_app._version import __version__
 from tray_app.adapters.oauth.connection_watch import until_moved
-from tray_app.base.lean_imports import stand_ins
+from tray_app.base.lean_imports import lean_imports
 from tray_app.base.log import LOG
 from tray_app.core.account import NOTHING
 from tray_app.core.failure import Answer, Failure, FailureKind, plain, server_time
@@ -172,7 +172,7 @@ def import_httpx() -> Any:
     """The library without what it provides for and a tray need not carry: its command line (click, rich and pygments,
     6 MB) and trio (4 MB where it is installed; httpcore, which httpx imports late, tries both event loops).
     """
-    with stand_ins({"httpx._main": None, "trio": None}):
+    with lean_imports({"httpx._main": None, "trio": None}):
         import httpcore  # noqa: F401
         import httpx
     return httpx

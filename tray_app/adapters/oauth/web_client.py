@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tray_app.base.lean_imports import stand_ins
+from tray_app.base.lean_imports import lean_imports
 
 if TYPE_CHECKING:
     from oauthlib.oauth2 import WebApplicationClient
@@ -33,6 +33,6 @@ class _Nothing:
 
 def import_oauthlib() -> type[WebApplicationClient]:
     """The client of the authorization code, of refreshing and of revoking."""
-    with stand_ins(dict.fromkeys(FOR_SERVERS, _Nothing())):
+    with lean_imports(dict.fromkeys(FOR_SERVERS, _Nothing())):
         from oauthlib.oauth2 import WebApplicationClient
     return WebApplicationClient

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from tray_app.adapters.store.openssl import import_secretstorage
-from tray_app.base.lean_imports import stand_ins
+from tray_app.base.lean_imports import lean_imports
 from tray_app.core.errors import StoreUnavailable
 from tray_app.core.message import joined, msg
 
@@ -141,7 +141,7 @@ def _chosen_by_name() -> KeyringBackend | None:
     from functools import cache
 
     # The first as keyring has it from Python 3.12 on; of the other it uses this one function. 1 MB (measured).
-    with stand_ins({"importlib_metadata": importlib.metadata, "jaraco.functools": SimpleNamespace(once=cache)}):
+    with lean_imports({"importlib_metadata": importlib.metadata, "jaraco.functools": SimpleNamespace(once=cache)}):
         from keyring import core
     if sys.platform == "linux":
         import_secretstorage()

@@ -13,7 +13,7 @@ from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any, Final
 
-from tray_app.base.lean_imports import stand_ins
+from tray_app.base.lean_imports import lean_imports
 
 BLOCK: Final = 16
 """Bytes; as many as the key and the initialization vector have."""
@@ -28,7 +28,7 @@ def import_secretstorage() -> None:
     }
     with suppress(ImportError, OSError, AttributeError):
         _libcrypto()
-        with stand_ins(parts):
+        with lean_imports(parts):
             import secretstorage  # noqa: F401 - for others to find
 
 

@@ -142,4 +142,5 @@ class Slots:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    # a damaged entry may hold what is no text
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.builders import ISSUER, NOW, account, endpoints
-from tray_app.adapters.oauth.browser_flow import SignIn
+from tray_app.adapters.oauth.authorization_code_flow import SignIn
 from tray_app.adapters.oauth.client_auth import Client
 from tray_app.adapters.oauth.loopback_listener import Listener, callback_of
 from tray_app.core.errors import SignInFailed
