@@ -10,6 +10,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -31,7 +32,7 @@ from tray_app.core.events import SignInChanged
 from tray_app.core.ports import SignInPrompt
 from tray_app.core.tokens import Secret, TokenSet
 from tray_app.engine.events import Events
-from tray_app.interfaces.agent import http_protocol
+from tray_app.interfaces.agent import http_protocol, peer
 from tray_app.interfaces.agent.client import AgentClient, _connected
 from tray_app.interfaces.agent.fast_token import fetched
 from tray_app.interfaces.agent.server import Agent
@@ -288,6 +289,58 @@ def test_no_answer_in_time_is_told_as_such_and_the_next_one_is_heard(place: Plac
     place.do(place.engine.speaks.set)
 
     assert place.client.ask("GET", "/v1/accounts/work/token", seconds=BOUND)["access_token"] == "canary-token"
+
+
+@pytest.fixture
+def deaf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """A socket that listens and accepts nobody, as a stopped applet's does, or one's that may open no more files."""
+    if sys.platform == "win32":
+        pytest.skip("only where there are Unix sockets")
+    monkeypatch.setattr(peer, "CONNECT_SECONDS", 1)
+    with tempfile.TemporaryDirectory(prefix="lamp-") as folder, socket.socket(socket.AF_UNIX) as listening:
+        monkeypatch.setenv(SOCKET_VARIABLE, f"{folder}/agent.sock")
+        listening.bind(f"{folder}/agent.sock")
+        listening.listen(0)
+        yield listening
+
+
+def assert_nobody_waits(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    began = time.monotonic()
+    for act in (lambda client: client.ask("GET", "/v1/status"), lambda client: next(client.events())):
+        with pytest.raises(Unavailable, match="does not respond"):
+            act(AgentClient(path))
+    assert fetched(["work"]) == Unavailable.exit_code
+    assert "does not respond" in capfd.readouterr().err
+    assert time.monotonic() - began < 20  # instead of 75 for each
+
+
+def test_a_request_that_is_not_read_is_not_waited_for(deaf: socket.socket, capfd: pytest.CaptureFixture[str]) -> None:
+    deaf.listen(8)
+    assert_nobody_waits(places().socket, capfd)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux a connection waits for a place in the backlog")
+def test_a_connection_that_is_not_accepted_is_not_waited_for(
+    deaf: socket.socket, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket(socket.AF_UNIX) as first:
+        first.connect(deaf.getsockname())  # all that the backlog takes
+        assert_nobody_waits(places().socket, capfd)
+        with pytest.raises(Unavailable, match="does not respond"):
+            AgentClient(places().socket).alive()
+
+
+def test_a_request_that_was_read_is_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a refresh takes."""
+    monkeypatch.setattr(peer, "CONNECT_SECONDS", 1)
+    place.do(place.engine.speaks.clear)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(place.client.ask, "GET", "/v1/accounts/work/token", None, BOUND)
+        with pytest.raises(TimeoutError):
+            asked.result(1.5)
+        place.do(place.engine.speaks.set)
+
+        assert asked.result(BOUND)["access_token"] == "canary-token"
 
 
 def test_a_second_one_at_the_same_place_is_refused_and_the_first_goes_on(place: Place) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -93,6 +95,22 @@ def test_an_applet_that_ends_in_the_middle_of_its_answer_is_no_applet(
         thread.join()
 
     assert (done.code, done.out) == (0, "canary-access-1\n")
+
+
+def test_a_stopped_applet_is_not_waited_for(lamplighter: Lamplighter, provider: Provider) -> None:
+    lamplighter.given(provider)
+    with lamplighter.applet() as applet:
+        applet.signal(signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            done = lamplighter.run_all(["token", "work"], ["token", "work", "--"], ["status"])
+            seconds = time.monotonic() - began
+        finally:
+            applet.signal(signal.SIGCONT)
+
+    assert [one.code for one in done] == [4, 4, 4]
+    assert all("the applet does not respond" in one.err for one in done)
+    assert seconds < 30
 
 
 def test_a_reader_that_has_gone_is_no_news(applet: Lamplighter) -> None:

@@ -1,4 +1,4 @@
-"""Asks the running applet. The standard library alone: a command must not wait for imports."""
+"""Asks the running applet. Imports the standard library alone, since commands wait for imports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from tray_app.core.errors import NoApplet, Unavailable, error_named
-from tray_app.interfaces.agent.peer import is_own
+from tray_app.interfaces.agent.peer import UNRESPONSIVE, UnresponsiveError, await_answer, connect
 
 
 class _Connection(http.client.HTTPConnection):
@@ -24,6 +24,13 @@ class _Connection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = _connected(self._path, self.timeout)
 
+    def answer(self, method: str, path: str, body: str | None = None) -> http.client.HTTPResponse:
+        """The answer, from its first byte on. Raises `UnresponsiveError`, and what http.client raises."""
+        self.request(method, path, body)
+        if sys.platform != "win32":
+            await_answer(self.sock, self.timeout)
+        return self.getresponse()
+
 
 class _Connected(Protocol):
     """A socket, or what is one on Windows; http.client reads and writes it."""
@@ -32,24 +39,30 @@ class _Connected(Protocol):
 
 
 def _connected(path: Path, seconds: float | None) -> _Connected:
-    """Raises OSError where nobody listens, `NoApplet` where another user does: what it says is not to be trusted."""
-    strange = NoApplet(f"another user's program listens at {path}", "Set LAMPLIGHTER_SOCKET to a place of yours")
-    if sys.platform == "win32":
-        from tray_app.interfaces.agent.windows_pipe_client import connected
+    """A connection, with `seconds` for each reading. Raises OSError where nobody listens.
 
-        try:
-            return connected(str(path), seconds)
-        except PermissionError as error:
-            raise strange from error
-    else:
-        with contextlib.ExitStack() as stack:
-            one = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-            one.connect(str(path))  # with a time limit it would fail at once where many connect at the same moment
-            one.settimeout(seconds)
-            if not is_own(one):
-                raise strange
-            stack.pop_all()
-        return one
+    Raises `NoApplet` where another user does, since what that says is not to be trusted, and `Unavailable` where the
+    connection is not accepted.
+    """
+    strange = NoApplet(f"another user's program listens at {path}", "Set LAMPLIGHTER_SOCKET to a place of yours")
+    try:
+        if sys.platform == "win32":
+            from tray_app.interfaces.agent.windows_pipe_client import connected
+
+            try:
+                return connected(str(path), seconds)
+            except PermissionError as error:
+                raise strange from error
+        else:
+            with contextlib.ExitStack() as stack:
+                one = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+                if not connect(one, str(path)):
+                    raise strange
+                one.settimeout(seconds)
+                stack.pop_all()
+            return one
+    except TimeoutError as error:
+        raise Unavailable(*UNRESPONSIVE) from error
 
 
 class AgentClient:
@@ -59,7 +72,7 @@ class AgentClient:
         self._path = path
 
     def alive(self) -> bool:
-        """Whether an applet answers there. Raises `NoApplet` where another user's program does."""
+        """Whether an applet listens there. Raises `NoApplet` where another user's program does, and `Unavailable`."""
         try:
             _connected(self._path, 2).close()
         except OSError:
@@ -67,12 +80,16 @@ class AgentClient:
         return True
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None, seconds: float = 75) -> dict[str, Any]:
-        """The applet's answer. Raises `NoApplet` where none runs, else the error that it answered with."""
+        """The applet's answer, which may take `seconds`.
+
+        Raises `NoApplet` where none runs, `Unavailable` where it does not respond, else the error that it answers with.
+        """
         connection = self._connection(seconds)
         try:
-            connection.request(method, path, json.dumps(body) if body is not None else None)
-            answer = connection.getresponse()
+            answer = connection.answer(method, path, json.dumps(body) if body is not None else None)
             found = json.loads(answer.read() or b"{}")
+        except UnresponsiveError as error:
+            raise Unavailable(*UNRESPONSIVE) from error
         except TimeoutError as error:
             raise Unavailable(f"the applet has not answered within {seconds:.0f} s") from error
         except (OSError, ValueError, http.client.HTTPException) as error:
@@ -90,12 +107,11 @@ class AgentClient:
     def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """What happens from now on, beginning with every account's health; ends with the applet.
 
-        The connection stands once the first value is taken. Raises `NoApplet`.
+        The connection is made when the first value is taken. Raises `NoApplet`, `Unavailable`.
         """
         connection = self._connection(None)
         try:
-            connection.request("GET", "/v1/events")
-            answer = connection.getresponse()
+            answer = connection.answer("GET", "/v1/events")
             yield "open", {}
             kind = ""
             for line in answer:
@@ -104,6 +120,8 @@ class AgentClient:
                     kind = text[7:]
                 elif text.startswith("data: "):
                     yield kind, json.loads(text[6:])
+        except UnresponsiveError as error:
+            raise Unavailable(*UNRESPONSIVE) from error
         except (OSError, http.client.HTTPException) as error:
             raise NoApplet("the applet has ended", "Start it: lamplighter") from error
         finally:

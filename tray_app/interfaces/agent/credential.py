@@ -52,7 +52,7 @@ class GitQuestion:
 
 
 def read_git(text: str) -> GitQuestion:
-    """The question in git's words: a `key=value` a line, up to an empty line. Unknown keys are ignored.
+    """Reads git's request: a `key=value` per line, up to an empty line. Unknown keys are ignored.
 
     Lines may all end in CRLF. Raises `LamplighterError` where a value holds CR or NUL (CVE-2024-52006).
     """

@@ -1,45 +1,48 @@
-"""`lamplighter token` while the applet runs: what most calls are, in as few imports as it takes.
+"""`lamplighter token` while the applet runs, the usual case, with as few imports as possible.
 
-Beside the start of the interpreter every import counts: `socket` would cost a quarter of it, `json` or `typing` half.
-So the socket is the one that `socket` is built on, and the applet is asked for the token as plain text. Whatever is not
-the usual case is left to the full command, which does it all and says what is wrong.
+Next to the start of the interpreter every import counts: `socket` would add a quarter to it, `json` or `typing` half.
+So `_socket` is used, on which `socket` is built, and the applet is asked for the token as plain text. All other cases
+are left to the full command, which also reports what is wrong.
 
-Nor is the process closed to debuggers and core dumps as others are, which `ctypes` would take a tenth for: it holds the
-token for less than a millisecond.
+Unlike other processes of ours this one is not closed to debuggers and core dumps, since `ctypes` would add a tenth to
+its time: it holds the token for less than a millisecond.
 """
 
 import os
 import sys
 
 from tray_app.base.socket_path import socket_path
+from tray_app.interfaces.agent.peer import UNRESPONSIVE, UnresponsiveError, await_answer, connect
 
 PATIENCE = 75.0
 """Seconds: longer than a refresh may take."""
 
 
 def fetched(words: list[str]) -> int | None:
-    """Prints the token that `lamplighter token WORDS` asks for; the exit code, or None: not done."""
+    """Prints the token for `lamplighter token WORDS`; the exit code, or None where the full command has to do it."""
     question, path = _question(words), socket_path()
     if question is None or path is None:
         return None
     target, kind = question
     headers = f"Host: lamplighter\r\nAccept: {kind}\r\nConnection: close\r\n"
     try:
-        heard = _heard(path, f"GET {target} HTTP/1.1\r\n{headers}\r\n")
+        answer = _answer(path, f"GET {target} HTTP/1.1\r\n{headers}\r\n")
+    except UnresponsiveError:
+        return _failed("unavailable", ". ".join(UNRESPONSIVE))
     except TimeoutError:
-        return _told(b'{"error": "unavailable", "message": "the applet has not answered within %d s"}' % PATIENCE)
+        return _failed("unavailable", f"the applet has not answered within {PATIENCE:.0f} s")
     except OSError:
         return None
-    if heard is None:
+    if answer is None:
         return None
-    head, body = heard
+    head, body = answer
     if not head.startswith(b"http/1.1 200 "):
-        return _told(body)
+        return _refused(body)
     return _printed(body) if b"\r\ncontent-type: " + kind.encode() in head else None
 
 
 def _question(words: list[str]) -> tuple[str, str] | None:
-    """What to ask for and as which type, for `[--min-ttl SECONDS] [--json] [--no-wait] ACCOUNT` in any order."""
+    """Target and content type of the request for `[--min-ttl SECONDS] [--json] [--no-wait] ACCOUNT` in any order."""
     account, min_ttl, wait, kind = "", "0", "", "text/plain"
     following = iter(words)
     for word in following:
@@ -57,18 +60,18 @@ def _question(words: list[str]) -> tuple[str, str] | None:
             account = word
     if not account or not (min_ttl.isascii() and min_ttl.isdigit() and len(min_ttl) <= 9):
         return None
-    query = f"?min_ttl={min_ttl}{wait}" if wait or int(min_ttl) else ""  # what asks for nothing more is answered first
+    query = f"?min_ttl={min_ttl}{wait}" if wait or int(min_ttl) else ""  # without a query the applet answers faster
     return f"/v1/accounts/{account}/token{query}", kind
 
 
 _MARKS = {ord(mark): "a" for mark in "._-"}
-"""What a name may hold beside letters and digits; none of it means anything in a URL."""
+"""Characters of a name beside letters and digits; none has a meaning in a URL."""
 
 
-def _heard(path: str, question: str) -> tuple[bytes, bytes] | None:
-    """Head, in lower case, and body of what the applet says; None where it ends in the middle of it.
+def _answer(path: str, question: str) -> tuple[bytes, bytes] | None:
+    """Head, in lower case, and body of the applet's answer; None where the connection closes in the middle of it.
 
-    Raises OSError where there is no applet, or another user's.
+    Raises OSError where there is no applet, or another user's; TimeoutError where it takes too long.
     """
     if sys.platform == "win32":
         from tray_app.interfaces.agent.windows_pipe_client import connected as connected_pipe
@@ -78,10 +81,12 @@ def _heard(path: str, question: str) -> tuple[bytes, bytes] | None:
         connected = _connected_socket(path)
     try:
         connected.sendall(question.encode())
-        heard = b""
+        if sys.platform != "win32":
+            await_answer(connected, PATIENCE)
+        received = b""
         while piece := connected.recv(65_536):
-            heard += piece
-            head, _, body = heard.partition(b"\r\n\r\n")
+            received += piece
+            head, _, body = received.partition(b"\r\n\r\n")
             head = head.lower() + b"\r\n"
             if b"\r\ncontent-length: %d\r\n" % len(body) in head:
                 return head, body
@@ -94,18 +99,14 @@ if sys.platform != "win32":
     import _socket
 
     def _connected_socket(path: str) -> _socket.socket:
-        from tray_app.interfaces.agent.peer import is_own
-
         connected = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        trusted = False
+        is_own = False
         try:
-            connected.connect(path)  # with a time limit it would fail at once where many connect at the same moment
-            connected.settimeout(PATIENCE)
-            trusted = is_own(connected)
+            is_own = connect(connected, path)
         finally:
-            if not trusted:
+            if not is_own:
                 connected.close()
-        if not trusted:
+        if not is_own:
             raise PermissionError
         return connected
 
@@ -120,16 +121,20 @@ def _printed(body: bytes) -> int:
     return 0
 
 
-def _told(refusal: bytes) -> int | None:
-    """The applet's refusal on stderr; its exit code. Here imports do not matter any more."""
-    import json
-
-    from tray_app.core.errors import error_named
+def _refused(body: bytes) -> int | None:
+    """Prints the error that the applet answered with; its exit code. None where the body is none of the applet's."""
+    import json  # imports do not matter any more
 
     try:
-        found = json.loads(refusal)
-        error = error_named(str(found["error"]), str(found["message"]))
+        found = json.loads(body)
+        return _failed(str(found["error"]), str(found["message"]))
     except (ValueError, LookupError, TypeError):
         return None
+
+
+def _failed(name: str, message: str) -> int:
+    from tray_app.core.errors import error_named
+
+    error = error_named(name, message)
     sys.stderr.write(f"lamplighter: {error}\n")
     return error.exit_code

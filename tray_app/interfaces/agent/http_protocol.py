@@ -22,7 +22,7 @@ SECONDS = 60.0
 MOST_DISCARDED = 262_144
 """Bytes that are read after a refusal: a client that is still sending gets to read it (RFC 9112, 9.6)."""
 LONGEST_AT_ONCE = 32_768
-CROWDED = b"HTTP/1.1 503 \r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+BUSY = b"HTTP/1.1 503 \r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
 CLOSE = ("Connection", "close")
 NOT_UNDERSTOOD = b'{"error": "invalid_request", "message": "this is not a request of HTTP/1.1 that can be answered"}'
 UNEXPECTED = b'{"error": "failed", "message": "an unexpected error; it is in the log of Lamplighter"}'
@@ -50,7 +50,7 @@ class HttpServer:
         """What was sent last: mostly it is sent again."""
 
     def listen(self, bound: Bound) -> None:
-        """Answers whoever connects there. To be called in the loop's thread."""
+        """Serves all who connect there. To be called in the loop's thread."""
         self._listeners.append(bound.open(self))
 
     def stop_listening(self) -> None:
@@ -101,7 +101,7 @@ class HttpServer:
         if len(self._connections) >= self.most:
             longest = next(iter(self._waiting), None)
             if longest is None:
-                one.transport.write(CROWDED)
+                one.transport.write(BUSY)
                 return False
             longest.abort()
         self._connections.add(one)
@@ -123,7 +123,7 @@ class HttpServer:
         """It is closed."""
         self._connections.discard(one)
         self._waiting.pop(one, None)
-        if not self._connections and self._timer is not None:  # an idle applet is not woken for nobody
+        if not self._connections and self._timer is not None:  # an idle applet has nothing to wake up for
             self._timer.cancel()
             self._timer = None
 

@@ -1,4 +1,4 @@
-"""For programs in Python: requests of httpx that carry a valid token, whatever happens to it meanwhile.
+"""For programs in Python: requests of httpx that carry a valid token.
 
 client = httpx.Client(auth=LamplighterAuth("work"), base_url="https://api.example.com")
 """
@@ -17,15 +17,15 @@ from tray_app.interfaces.agent.client import AgentClient
 
 
 class LamplighterAuth(httpx.Auth):
-    """A bearer token of an account (RFC 6750) from the running applet, for each request anew.
+    """An account's bearer token (RFC 6750) from the running applet, asked for anew for each request.
 
-    A token that the server turns down with 401 is refreshed and the request sent once more; however many requests are
-    turned down at once, the provider is asked once. Both kinds of client can use it, and threads can share it. Raises
-    a `tray_app.core.errors.LamplighterError` where there is no token; its message says what helps.
+    Where the server rejects it with 401, it is refreshed and the request sent once more; however many requests are
+    rejected at the same time, there is one refresh. For both kinds of client, and safe to share between threads.
+    Raises a `tray_app.core.errors.LamplighterError` where there is no token; its message says what to do.
     """
 
     def __init__(self, account: str, *, min_ttl: int = 0, socket: Path | None = None) -> None:
-        """`min_ttl`: seconds that a token must live on. `socket`: the applet's, where it is not the usual one."""
+        """`min_ttl`: seconds for which a token must stay valid. `socket`: the applet's, if it is not the default."""
         self._applet = AgentClient(socket or places().socket)
         self._token_path = self._applet.account(account, f"token?min_ttl={min_ttl}" if min_ttl else "token")
         self._refresh_path = self._applet.account(account, "refresh")
@@ -39,7 +39,7 @@ class LamplighterAuth(httpx.Auth):
             yield _with(self._token(), request)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Called by `httpx.AsyncClient`; its loop goes on while the applet is asked."""
+        """Called by `httpx.AsyncClient`; its loop is not blocked while the applet is asked."""
         token = await asyncio.to_thread(self._token)
         response = yield _with(token, request)
         if response.status_code == 401 and _can_be_repeated(request):
@@ -60,5 +60,5 @@ def _with(token: str, request: httpx.Request) -> httpx.Request:
 
 
 def _can_be_repeated(request: httpx.Request) -> bool:
-    """A body that was read from a file or a generator is gone once it was sent."""
+    """Whether the body can be sent again: not where it came from a file or a generator."""
     return isinstance(request.stream, httpx.ByteStream)

@@ -32,7 +32,7 @@ class Listener(Protocol):
 
 
 class Bound(Protocol):
-    """A place at which programs find the agent; from its first moment they may connect, and wait for `open`."""
+    """A socket or pipe at which programs find the agent. They can connect at once, and wait until `open` is called."""
 
     path: Path
 
@@ -40,7 +40,7 @@ class Bound(Protocol):
         """Begins to accept. To be called in the loop's thread."""
 
     def is_gone(self) -> bool:
-        """Whether nothing lies at its path any more. Something else that lies there is not touched."""
+        """Whether nothing is at its path any more. Something else that is there counts, and is not touched."""
 
     def close(self) -> None:
-        """Ends it, and takes it away where it still lies there."""
+        """Ends it, and removes it where it is still there."""

@@ -1,4 +1,4 @@
-"""What a request to the agent asks, as values."""
+"""The parameters of requests to the agent."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 
 
 class Misunderstood(Exception):
-    """The request says something that has no meaning here; 400."""
+    """A parameter has a value that it cannot have; 400."""
 
 
 def min_ttl(query: dict[str, list[str]]) -> timedelta:
-    """The least life of the token that is asked for; none if nothing is said. Raises `Misunderstood`."""
+    """How long the token must stay valid; zero by default. Raises `Misunderstood`."""
     text = query.get("min_ttl", ["0"])[-1]
     if not text.isascii() or not text.isdigit():
         raise Misunderstood("`min_ttl` is a number of seconds")
@@ -28,7 +28,7 @@ def min_ttl(query: dict[str, list[str]]) -> timedelta:
 
 
 def body_of(request: Request) -> dict[str, Any]:
-    """The request's JSON object; an empty one where it has no body. Raises `Misunderstood`."""
+    """The request's JSON object; empty where it has no body. Raises `Misunderstood`."""
     if not request.body:
         return {}
     try:
@@ -41,7 +41,7 @@ def body_of(request: Request) -> dict[str, Any]:
 
 
 def text_in(body: dict[str, Any], name: str) -> str:
-    """The body's text of this name. Raises `Misunderstood`."""
+    """The string of this name in the body, not empty. Raises `Misunderstood`."""
     text = body.get(name)
     if not isinstance(text, str) or not text:
         raise Misunderstood(f"`{name}` is a text")
@@ -49,7 +49,7 @@ def text_in(body: dict[str, Any], name: str) -> str:
 
 
 def rejected(body: dict[str, Any]) -> Callable[[TokenSet], bool] | None:
-    """Whether tokens are those that a server turned down; None where the body names none. Raises `Misunderstood`."""
+    """A test for the tokens that a server rejected; None where the body names none. Raises `Misunderstood`."""
     digest = body.get("rejected_sha256")
     if digest is None:
         return None

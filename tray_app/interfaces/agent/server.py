@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
 from datetime import timedelta
@@ -25,11 +26,11 @@ from tray_app.interfaces.agent.unix_socket import bound, most_connections
 
 NOT_KEPT = (("Cache-Control", "no-store"),)
 MOST_LISTENERS = 64
-"""Streams of events stay open; without a bound they could take all the room there is for those who want a token."""
+"""Event streams stay open; without a limit they could take all connections from programs that want a token."""
 
 
 class Source(Protocol):
-    """What the agent asks: the engine."""
+    """What the agent needs of the engine."""
 
     events: Events
 
@@ -44,25 +45,25 @@ class Source(Protocol):
         """A valid access token."""
 
     def token_at_hand(self, name: str) -> TokenSet | None:
-        """A valid access token where nothing is due; None where `token` has to see to it."""
+        """A valid access token where no refresh is due; None where `token` has to be asked."""
 
     async def sign_in(self, name: str, browser: Browser | None, flow: Flow) -> SignInPrompt:
-        """Starts a sign-in; what the person needs for it."""
+        """Starts a sign-in; returns what the person needs for it."""
 
     async def paste(self, name: str, text: str, *, bare: bool) -> None:
-        """Hands what a person has pasted to the open sign-in."""
+        """Passes what a person has pasted to the open sign-in."""
 
     async def set_client_secret(self, name: str, secret: Secret | None) -> str:
-        """Keeps a client secret, and returns where."""
+        """Stores a client secret; returns the store's name."""
 
     async def forget(self, name: str) -> None:
-        """Lets go of what is kept of the account's client."""
+        """Removes what is stored about the account's client."""
 
     async def cancel_sign_in(self, name: str) -> None:
         """Ends the sign-in that is open, if there is one."""
 
     async def sign_out(self, name: str) -> str | None:
-        """Signs out; what could not be revoked."""
+        """Signs out; returns what could not be revoked."""
 
     async def refresh(self, name: str, rejected: Callable[[TokenSet], bool] | None) -> None:
         """Refreshes now."""
@@ -81,48 +82,50 @@ class Agent:
         self._clock = clock
         self._server = HttpServer(self._answer, self._at_once, most_connections())
         self._socket: Bound | None = None
-        self._told = ""
+        self._is_serving = asyncio.Event()
+        self._logged = ""
         self._listeners = 0
         self._given: tuple[Request, str, TokenSet, Response] | None = None
-        """The token that was given out last, to what question for which account: it is mostly asked for again."""
+        """The last answer with a token, and what it was made from: mostly the same is asked for again."""
 
     def bind(self, path: Path) -> None:
-        """Listens at `path`; who asks waits for `serve`. Raises `LamplighterError`."""
+        """Listens at `path`. Requests are read from now on, and answered from `serve` on. Raises `LamplighterError`."""
         self._socket = bound(path)
+        self._server.listen(self._socket)
 
     async def serve(self) -> None:
         """Answers from now on."""
-        if self._socket is not None:
-            self._server.listen(self._socket)
+        self._is_serving.set()
 
     def is_cut_off(self) -> bool:
-        """Whether something, a cleaner of runtime folders for one, has taken the socket away."""
+        """Whether something, such as a cleaner of runtime folders, has removed the socket."""
         return self._socket is not None and self._socket.is_gone()
 
     async def reopen(self) -> None:
-        """Makes the socket anew. What is in the way is logged, once."""
+        """Makes a new socket. An obstacle is logged, once."""
         before = self._socket
         if before is None:
             return
         try:
             self._socket = bound(before.path)
         except LamplighterError as error:
-            if str(error) != self._told:
-                LOG.warning("the agent: the socket was taken away; %s", error)
-            self._told = str(error)
+            if str(error) != self._logged:
+                LOG.warning("the agent: the socket was removed; %s", error)
+            self._logged = str(error)
             return
-        LOG.warning("the agent: the socket was taken away, and is made anew")
+        LOG.warning("the agent: the socket was removed; made a new one")
         self._server.stop_listening()
         before.close()
-        await self.serve()
+        self._server.listen(self._socket)
 
     async def close(self) -> None:
-        """Stops listening and takes the socket away."""
+        """Stops listening, closes all connections and removes the socket."""
         await self._server.close()
         if self._socket is not None:
             self._socket.close()
 
     async def _answer(self, request: Request) -> Response:
+        await self._is_serving.wait()
         try:
             return await self._route(request)
         except Misunderstood as error:
@@ -131,10 +134,10 @@ class Agent:
             return _refusal(error, self._clock)
 
     def _at_once(self, request: Request) -> Response | None:
-        """The answer to what most programs ask: a token that is valid and at hand."""
+        """The answer to what most programs ask for, a token that is valid and at hand; else None."""
         given = self._given if self._given is not None and self._given[0] is request else None
         name = given[1] if given else (None if request.query else _account_of_token(request))
-        tokens = None if name is None else self._source.token_at_hand(name)
+        tokens = None if name is None or not self._is_serving.is_set() else self._source.token_at_hand(name)
         if name is None or tokens is None:
             return None
         if given is None or given[2] is not tokens:
@@ -203,7 +206,7 @@ class Agent:
         return _json(202, _invitation(await self._source.sign_in(name, self._browser if wants_browser else None, flow)))
 
     def _status(self) -> dict[str, Any]:
-        """`status --json`, and for programs that hand tokens on, where each account's may go."""
+        """`status --json`, with the hosts and the resource to which each account's tokens belong."""
         found = self._source.status_json(running=True)
         return found | {"accounts": [self._with_hosts(account) for account in found["accounts"]]}
 
@@ -229,7 +232,7 @@ class Agent:
 
 
 def _invitation(found: SignInPrompt) -> dict[str, Any]:
-    """What the person needs; of a sign-in on another device in the words of RFC 8628, 3.2."""
+    """What the person needs; for a sign-in on another device with the names of RFC 8628, 3.2."""
     body: dict[str, Any] = {"authorization_url": found.url or None}
     if found.user_code is not None:
         complete = found.url if found.url != found.verification_uri else None
@@ -247,7 +250,7 @@ def _account_of_token(request: Request) -> str | None:
 
 
 def _token(request: Request, tokens: TokenSet) -> Response:
-    if request.header("accept") == "text/plain":  # for who has no JSON at hand: a shell, our own command
+    if request.header("accept") == "text/plain":  # for shells and our own command, which have no JSON parser
         return Response(200, tokens.access_token.reveal().encode(), headers=NOT_KEPT)
     return _json(200, token_json(tokens))
 
@@ -263,7 +266,7 @@ def token_json(tokens: TokenSet) -> dict[str, Any]:
 
 
 def _not_answered(parts: list[str]) -> Response:
-    """Nothing is there, or it is for other methods, which are then named (RFC 9110, 15.5.6)."""
+    """404, or 405 with the methods that are allowed there (RFC 9110, 15.5.6)."""
     match parts:
         case ["v1", "status" | "events"] | ["v1", "accounts", _, "token"]:
             methods = "GET"
@@ -274,8 +277,8 @@ def _not_answered(parts: list[str]) -> Response:
         case ["v1", "accounts", _, "logout" | "refresh" | "answer" | "secret" | "forget"]:
             methods = "POST"
         case _:
-            return _json(404, {"error": "not_found", "message": "nothing is here; the README tells what there is"})
-    body = {"error": "method_not_allowed", "message": f"this is answered to {methods} alone"}
+            return _json(404, {"error": "not_found", "message": "nothing is here; the README lists what there is"})
+    body = {"error": "method_not_allowed", "message": f"only {methods} is answered here"}
     return _json(405, body, [("Allow", methods)])
 
 

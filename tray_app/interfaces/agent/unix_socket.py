@@ -8,7 +8,6 @@ import select
 import socket
 import stat
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +33,7 @@ MOST_SELECTED = 1024
 PIECE = 65_536
 
 LONGEST_PATH = 103 if sys.platform == "darwin" else 107
-"""What fits into `sun_path` beside its closing NUL, in bytes (unix(4), unix(7))."""
+"""Bytes that fit into `sun_path` with its closing NUL (unix(4), unix(7))."""
 
 
 def bound(path: Path) -> Bound:
@@ -48,7 +47,7 @@ def bound(path: Path) -> Bound:
 
 
 class BoundSocket:
-    """A socket that listens at a path, and knows whether what lies there is still itself."""
+    """A socket that listens at a path, and knows whether what is there is still itself."""
 
     def __init__(self, path: Path) -> None:
         """Listens, as `_listening` has it. Raises `LamplighterError`."""
@@ -61,11 +60,11 @@ class BoundSocket:
         return UnixListener(self._listening, connections)
 
     def is_gone(self) -> bool:
-        """Whether nothing lies at its path any more. Something else that lies there is not touched."""
+        """Whether nothing is at its path any more. Something else that is there counts, and is not touched."""
         return _identity(self.path) is None
 
     def close(self) -> None:
-        """Ends it, and takes it away where it still lies there."""
+        """Ends it, and removes it where it is still there."""
         self._listening.close()
         if _identity(self.path) == self._made:
             self.path.unlink(missing_ok=True)
@@ -119,18 +118,21 @@ class UnixListener:
 
     def _has_asked(self, connected: socket.socket) -> bool:
         """Whether it has sent something, or has gone; then that is handled."""
+        received, answer = b"", None
         try:
             received = connected.recv(PIECE)
+            answer = self._connections.answer_at_once(received)
+            if answer is not None:
+                connected.sendall(answer)
         except (BlockingIOError, InterruptedError):
-            return False
+            if not received:
+                return False
         except OSError:
-            received = b""
-        answer = self._connections.answer_at_once(received)
+            received = b""  # it has gone
         if received and answer is None:
             self._connections.serve(connected, received)
-            return True
-        with connected, suppress(OSError):  # it may be gone
-            connected.sendall(answer or b"")
+        else:
+            connected.close()
         return True
 
 
@@ -152,7 +154,7 @@ def _listening(path: Path) -> socket.socket:
         raise LamplighterError(
             f"the socket's path is longer than {LONGEST_PATH} bytes: {path}", "Set LAMPLIGHTER_SOCKET to a shorter one"
         )
-    if not path.parent.is_dir():  # a folder that is there, /tmp say, is not ours to close to others
+    if not path.parent.is_dir():  # the mode of an existing folder, such as /tmp, is not changed
         private_folder(path.parent)
     _clear(path)
     listening = socket.socket(AF_UNIX, socket.SOCK_STREAM)
@@ -181,7 +183,7 @@ def _clear(path: Path) -> None:
         try:
             probe.connect(str(path))
         except BlockingIOError:
-            pass  # alive, with a crowd at its door
+            pass  # alive, with a full backlog
         except OSError:
             path.unlink(missing_ok=True)
             return
@@ -189,7 +191,7 @@ def _clear(path: Path) -> None:
 
 
 def most_connections() -> int:
-    """How many at a time: half of what this process may have open, since the rest of the lamp has files as well."""
+    """How many at a time: half of the files that this process may open, since the applet needs others as well."""
     if sys.platform == "win32":
         return MOST
     else:  # noqa: RET505 - as above

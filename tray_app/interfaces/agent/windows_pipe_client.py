@@ -1,6 +1,6 @@
-"""The agent's named pipe, as a program that asks has it on Windows: what a connected socket is elsewhere.
+"""The client's end of the agent's named pipe on Windows: what a connected socket is elsewhere.
 
-Next to nothing is imported, as in errand.py.
+Next to nothing is imported, as in fast_token.py.
 """
 
 import sys
@@ -16,24 +16,24 @@ import io
 from time import monotonic
 
 from tray_app.base.pipe_name import is_pipe
+from tray_app.interfaces.agent.peer import CONNECT_SECONDS, UnresponsiveError
 from tray_app.interfaces.agent.windows_pipe_security import belongs_to_own_user
 
 READ_AND_WRITE = _winapi.GENERIC_READ | _winapi.GENERIC_WRITE
 IDENTIFIED_ONLY = 0x0010_0000 | 0x0001_0000
-"""SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION: whoever made the pipe may learn who we are, and not act as us."""
+"""SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION: the server may learn who we are, but not impersonate us."""
 ALL_BUSY, TIMED_OUT = 231, 121
-PATIENCE = 75.0
-"""Seconds for a place at the door, where the caller has as long as it takes."""
 
 
 def connected(name: str, seconds: float | None) -> "Pipe":
-    """The pipe `name`, with `seconds` for a place in it, and for each reading and writing.
+    """The pipe `name`, with `seconds` for each reading and writing.
 
-    Raises OSError where nobody listens, and PermissionError where another user does.
+    Raises OSError where nobody listens, PermissionError where another user does, and `UnresponsiveError` where no
+    instance of the pipe is free within CONNECT_SECONDS.
     """
     if not is_pipe(name):
         raise FileNotFoundError(f"{name} is no pipe of this machine")
-    pipe = Pipe(_opened(name, PATIENCE if seconds is None else seconds), seconds)
+    pipe = Pipe(_opened(name), seconds)
     is_own = False
     try:
         is_own = belongs_to_own_user(pipe.fileno())
@@ -45,8 +45,8 @@ def connected(name: str, seconds: float | None) -> "Pipe":
     return pipe
 
 
-def _opened(name: str, seconds: float) -> int:
-    until = monotonic() + seconds
+def _opened(name: str) -> int:
+    until = monotonic() + CONNECT_SECONDS
     flags = _winapi.FILE_FLAG_OVERLAPPED | IDENTIFIED_ONLY
     while True:
         try:
@@ -56,7 +56,7 @@ def _opened(name: str, seconds: float) -> int:
                 raise
         left = until - monotonic()
         if left <= 0:
-            raise TimeoutError(f"all places of {name} are taken")
+            raise UnresponsiveError
         try:
             _winapi.WaitNamedPipe(name, max(1, int(left * 1000)))
         except OSError as error:
@@ -65,7 +65,7 @@ def _opened(name: str, seconds: float) -> int:
 
 
 class Pipe(io.RawIOBase):
-    """One end of a pipe, with the methods of a socket that our callers know. Each waits for `seconds` at most."""
+    """One end of a pipe, with the methods of a socket that our callers use. Each waits for `seconds` at most."""
 
     def __init__(self, handle: int, seconds: float | None) -> None:
         super().__init__()
@@ -85,21 +85,21 @@ class Pipe(io.RawIOBase):
             reading, _ = _winapi.ReadFile(self._handle, len(buffer), overlapped=True)
             count = self._waited_for(reading)
         except BrokenPipeError:
-            return 0  # the other end is closed, and all it said is read
+            return 0  # the other end is closed, and all data was read
         buffer[:count] = reading.getbuffer() or b""
         return count
 
     def recv(self, size: int) -> bytes:
-        """At most so many bytes; none at the end."""
+        """At most `size` bytes; none at the end."""
         return self.read(size) or b""
 
     def sendall(self, data: bytes) -> None:
-        """Returns once all of it is in the pipe."""
+        """Returns when all of it is in the pipe."""
         writing, _ = _winapi.WriteFile(self._handle, data, overlapped=True)
         self._waited_for(writing)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """To read from; it stays open when this is closed."""
+        """A reader of its own, which stays open when this is closed."""
         own = _winapi.GetCurrentProcess()
         again = _winapi.DuplicateHandle(own, self._handle, own, 0, False, _winapi.DUPLICATE_SAME_ACCESS)
         return io.BufferedReader(Pipe(again, self._seconds))
@@ -110,7 +110,7 @@ class Pipe(io.RawIOBase):
             _winapi.CloseHandle(self._handle)
 
     def _waited_for(self, operation: "Any") -> int:
-        """The number of bytes. An operation that came too late or was interrupted is over when this returns."""
+        """The number of bytes. An operation that timed out or was interrupted is cancelled when this returns."""
         is_done = False
         try:
             is_done = _winapi.WaitForMultipleObjects([operation.event], False, self._milliseconds) == 0

@@ -1,8 +1,8 @@
-"""Who a pipe is for, and whose it is: Windows' access control, for the agent's pipe.
+"""Windows' access control for the agent's pipe: who may connect, and who owns it.
 
-The kernel asks the pipe's list before it connects anyone; there is one entry in it, this user, and it is this user's
-own: nobody else can make a pipe of which that is said. What an attacker has made under our name is therefore known by
-its owner. Under Wine lists are kept, but not asked.
+The kernel checks the pipe's access control list before it connects a client. The list has one entry, this user, who is
+also the owner; nobody else can make a pipe with this owner, so one that an attacker made under our name is recognized.
+Wine stores the list, but does not check it.
 """
 
 import sys
@@ -15,7 +15,7 @@ from ctypes import wintypes
 TOKEN_QUERY, TOKEN_USER = 8, 1
 SDDL_REVISION, SE_KERNEL_OBJECT, OWNER_SECURITY_INFORMATION = 1, 6, 1
 FOR_ONE = "O:{sid}D:P(A;;GA;;;{sid})"
-"""SDDL: owned by the SID; a list that inherits nothing, and allows everything to the SID alone."""
+"""SDDL: owned by the SID; a list that inherits nothing, and allows everything to this SID alone."""
 
 _advapi32 = ctypes.WinDLL("advapi32", use_last_error=True)
 _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)

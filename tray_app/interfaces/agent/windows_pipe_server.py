@@ -1,6 +1,6 @@
-"""The agent's named pipe, as the applet has it on Windows: what a listening socket is elsewhere.
+"""The applet's end of the agent's named pipe on Windows: what a listening socket is elsewhere.
 
-asyncio's own `start_serving_pipe` makes pipes that everybody may read; its parts are used with ours.
+asyncio's own `start_serving_pipe` makes pipes that everybody may read, so only its parts are used.
 """
 
 import sys
@@ -20,21 +20,21 @@ from tray_app.interfaces.agent.listener import Connections
 from tray_app.interfaces.agent.windows_pipe_security import SecurityAttributes
 
 FIRST = 0x0008_0000
-"""FILE_FLAG_FIRST_PIPE_INSTANCE: it fails where a pipe of this name is there already."""
+"""FILE_FLAG_FIRST_PIPE_INSTANCE: fails where a pipe of this name exists."""
 BYTES_FROM_THIS_MACHINE = 0x8
 """PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT, all of them 0, and PIPE_REJECT_REMOTE_CLIENTS."""
 PIECE = 65_536
-PLACES = 8
-"""So many may come in at the same moment; the next one waits until the loop has made another place."""
+INSTANCES = 8
+"""So many clients may connect at the same moment; the next one waits until the loop has made another instance."""
 REST_SECONDS = 0.5
-"""Before the next attempt where this process may open no more."""
+"""Before the next attempt where this process may open no more handles."""
 
 
 class BoundPipe:
-    """A pipe of one name, made for this user alone. Its name goes with the last of its places."""
+    """A pipe for this user alone. Its name is gone with the last of its instances."""
 
     def __init__(self, path: Path) -> None:
-        """Whoever connects waits for `open`. Raises `LamplighterError`."""
+        """Clients that connect wait for `open`. Raises `LamplighterError`."""
         self.path = path
         if not is_pipe(str(path)):
             remedy = r"Set LAMPLIGHTER_SOCKET to one such as \\.\pipe\my-lamp"
@@ -51,7 +51,7 @@ class BoundPipe:
             raise LamplighterError(f"no pipe can be made at {path} ({error.strerror})") from error
 
     def place(self) -> PipeHandle:
-        """A free place, to let one program in. Raises OSError."""
+        """A free instance, for one client. Raises OSError."""
         first, self._first = self._first, None
         return first or self._place(0)
 
@@ -60,11 +60,11 @@ class BoundPipe:
         return PipeListener(self, connections)
 
     def is_gone(self) -> bool:
-        """A pipe has no file that could be taken away."""
+        """A pipe has no file that could be removed."""
         return False
 
     def close(self) -> None:
-        """Takes the place away that nobody has used."""
+        """Closes the instance that no client has used."""
         if self._first is not None:
             self._first.close()
             self._first = None
@@ -79,7 +79,7 @@ class BoundPipe:
 
 
 def _is_there(name: str) -> bool:
-    """Whether a pipe of this name is there. `FIRST` says the same without a gap in time, but not under Wine."""
+    """Whether a pipe of this name exists. `FIRST` finds out without a race, but not under Wine."""
     try:
         _winapi.WaitNamedPipe(name, 1)
     except FileNotFoundError:
@@ -96,7 +96,7 @@ class PipeListener:
         self._loop: Any = asyncio.get_running_loop()  # a ProactorEventLoop: it alone knows pipes
         self._bound = bound
         self._connections = connections
-        self._waiting = {self._loop.create_task(self._accept()) for _ in range(PLACES)}
+        self._waiting = {self._loop.create_task(self._accept()) for _ in range(INSTANCES)}
 
     def close(self) -> None:
         """Accepts no more."""
@@ -114,7 +114,7 @@ class PipeListener:
                 await self._loop._proactor.accept_pipe(place)  # noqa: SLF001 - asyncio has no other way to a pipe of ours
             except BaseException as error:
                 place.close()
-                if not isinstance(error, OSError):  # who came is gone already
+                if not isinstance(error, OSError):  # the client has gone already
                     raise
             else:
                 with suppress(OSError):
