@@ -128,6 +128,7 @@ def test_the_status_of_nothing_has_every_key(keyless: Lamplighter) -> None:
         "health": "signed-out",
         "running": False,
         "configuration_error": None,
+        "paused_until": None,
         "accounts": [],
     }
 
