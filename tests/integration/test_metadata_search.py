@@ -71,7 +71,8 @@ async def test_no_other_redirect_is_followed(server: AuthorizationServer) -> Non
         elsewhere = Response(302, headers=[("Location", f"{other.issuer}/.well-known/openid-configuration")])
         twice = Response(302, headers=[("Location", "/.well-known/oauth-authorization-server?again")])
         server.metadata_status = 404
-        for answer in (elsewhere, twice):
+        nowhere = Response(302, headers=[("Location", "https://[")])
+        for answer in (elsewhere, twice, nowhere):
             server.other["/.well-known/oauth-authorization-server"] = answering(answer)
             kind, _ = await failure(at(server))
             assert kind is FailureKind.UNREACHABLE

@@ -559,6 +559,25 @@ async def test_then_the_form_is_tried(place: Place) -> None:
     assert ["client_secret" in form(one) for one in sent] == [False, False, True, True]
 
 
+async def test_a_second_proof_that_has_not_worked_is_not_kept(place: Place) -> None:
+    found = await place.sign_in(place.server.account())
+    provider = OAuthProvider(place.clock, keeping("a+b/c="))
+    before, good = len(place.server.to("/token")), place.server.token
+    answers = [json_response(401, error="invalid_client"), Response(503), Response(503)]
+
+    async def spurious(_: Request) -> Response:
+        return answers.pop(0)
+
+    place.server.token = spurious
+    with pytest.raises(ProviderError):
+        await provider.refresh(place.server.account(), found)
+    place.server.token = good
+    await provider.refresh(place.server.account(), found)
+
+    assert not is_unencoded(place.server.to("/token")[-1])
+    assert len(place.server.to("/token")) - before == 4
+
+
 async def test_a_secret_of_plain_letters_is_wrong_where_it_is_refused(place: Place) -> None:
     accepting(place, lambda _: False, "invalid_client")
 

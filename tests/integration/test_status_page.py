@@ -303,7 +303,7 @@ async def test_the_first_sign_in_of_an_account_that_was_added_here_names_its_hos
     one.applet.sign_in("new")
     await until(lambda: len(one.browser.opened) > unconfirmed)
     by_the_lamp = one.browser.opened[-1]
-    agreed = await visitor.post("accounts/new/login", confirmed="yes")
+    agreed = await visitor.post("accounts/new/login", confirmed="127.0.0.1")
     await until(lambda: "code_challenge" in one.browser.opened[-1])
     again = await visitor.post("accounts/new/login")
 

@@ -724,3 +724,23 @@ async def test_discovery_that_fails_has_its_class_and_never_ends_a_sign_in(
 
 async def test_an_account_without_issuer_and_endpoints_is_misconfigured(provider: OAuthProvider) -> None:
     assert (await failure(provider, Account("work", client_id="tray"))).kind is FailureKind.MISCONFIGURED
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        json_response(200, error="x", refresh_token="N1"),
+        json_response(500, access_token="A", refresh_token="N1"),
+        json_response(200, error="none", access_token="A", refresh_token="N1"),
+    ],
+)
+async def test_a_new_refresh_token_beside_an_error_is_handed_on(
+    server: AuthorizationServer, provider: OAuthProvider, response: Response
+) -> None:
+    server.token = answering(response)
+    account = named(server.issuer)
+
+    with pytest.raises(ProviderError) as caught:
+        await provider.refresh(account, held(account))
+
+    assert caught.value.refresh_token == Secret("N1")

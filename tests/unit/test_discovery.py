@@ -194,3 +194,9 @@ def test_metadata_is_read_whatever_its_content_type_and_byte_order_mark(content_
     )
 
     assert endpoints_of(Answer(200, {"content-type": content_type}, body), ISSUER) is not None
+
+
+@pytest.mark.parametrize("stated", ["https://[", "https://[::1", "http://]", "\ud800"])
+def test_an_issuer_that_is_no_url_at_all_is_another_issuer(stated: str) -> None:
+    with pytest.raises(WrongMetadata):
+        read(issuer=stated)

@@ -50,3 +50,10 @@ def test_names_and_public_addresses_are_not_judged(host):
 @pytest.mark.parametrize("url", ["http://login.example.com/t", "http://10.0.0.1/t", "ftp://x.example", "/t", ""])
 def test_what_is_no_endpoint_at_all_is_none_here_either(url):
     assert check_found_url(url, "http://127.0.0.1") is not None
+
+
+@pytest.mark.parametrize("host", ["-1", "0x", "08.1.1.1", "1..1", "+1", "1_0", "0b1", "1e3"])
+def test_what_only_looks_like_an_old_address_is_a_name(host):
+    reason = check_found_url(f"https://{host}/token", WEB)
+
+    assert reason is None or "names no host" in reason

@@ -684,3 +684,27 @@ async def test_a_provider_that_asked_to_be_left_alone_is_not_asked_for_a_person_
     await refresher.refresh()
 
     assert (asked, world.provider.seen) == (["R0"], ["R0", "R0"])
+
+
+async def test_a_new_refresh_token_that_came_with_a_refusal_is_not_overwritten_by_the_spent_one_in_the_store(world):
+    refresher = await world.signed_in()
+    world.clock.pass_by(minutes=55)
+    world.store.writes = False
+    refusal = failure(FailureKind.REFUSED, world.clock.time, keeps_tokens=True)
+    world.provider.failures = [ProviderError(refusal, Secret("N1"))]
+    await refresher.attend()
+
+    assert refresher.record.tokens.refresh_token == Secret("N1")
+    assert refresher.record.unsaved
+    assert refresher.record.failure == refusal
+
+
+async def test_after_an_id_token_of_another_person_nothing_is_tried_before_a_sign_in(world):
+    refresher = await world.signed_in()
+    world.clock.pass_by(minutes=55)
+    other = failure(FailureKind.REFUSED, world.clock.time, code="another_subject", keeps_tokens=True)
+    world.provider.failures = [ProviderError(other, Secret("N1"))]
+    await refresher.attend()
+
+    assert (refresher.health, refresher.due()) == (Health.SIGN_IN_NEEDED, None)
+    assert world.held() == "N1"

@@ -117,8 +117,9 @@ def private_folder(path: Path) -> Path:
         if sys.platform == "win32":
             _made(path)
         else:
-            _made(folder := checked(path))
-            _closed(folder)
+            was_there = (folder := checked(path)).is_dir()
+            _made(folder)
+            _closed(folder, of_root=was_there)  # a volume of Kubernetes is root's, and ours by its group
     except PermissionError as error:
         raise Misconfigured(
             msg("the folder {path} cannot be used ({reason})", path=path, reason=error.strerror or error),

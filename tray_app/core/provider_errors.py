@@ -82,6 +82,8 @@ them from the token endpoint)."""
 CONFIGURATION: Final = frozenset(
     {"invalid_client", "unauthorized_client", "invalid_scope", "invalid_request", "unsupported_grant_type"}
 )
+ANOTHER_SUBJECT: Final = "another_subject"
+"""Our own code: an id_token for another person came. Nothing is tried again before a sign-in."""
 SHORTEST_WAIT: Final = timedelta(seconds=1)
 LONGEST_WAIT: Final = timedelta(days=31)
 """Cap for `Retry-After`: more than a month is a mistake, and the sign-in would end meanwhile."""

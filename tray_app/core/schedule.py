@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from tray_app.core.account import RefreshPolicy, RetryPolicy
-from tray_app.core.provider_errors import Failure, FailureKind
+from tray_app.core.provider_errors import ANOTHER_SUBJECT, Failure, FailureKind
 from tray_app.core.record import Record
 from tray_app.core.tokens import CLOCK_TOLERANCE, TokenSet
 
@@ -52,6 +52,8 @@ def retry_due(failure: Failure, attempts: int, policy: RetryPolicy, draw: float)
     """
     if failure.ends_sign_in:
         return None
+    if failure.code == ANOTHER_SUBJECT:
+        return None  # the tokens may be another person's by now
     if failure.keeps_tokens:
         return failure.at + REFUSED_PAUSE
     if failure.kind is FailureKind.MISCONFIGURED and attempts >= MISCONFIGURED_ATTEMPTS:

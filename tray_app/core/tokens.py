@@ -68,7 +68,8 @@ class Secret:
 
 def masked(text: str) -> str:
     """The text without any secret that this process holds, for logs and tracebacks."""
-    values = {one.reveal() for one in _living.values()}
+    references = _living.valuerefs()  # copied in one step: other threads make secrets meanwhile
+    values = {one.reveal() for reference in references if (one := reference()) is not None}
     for value in sorted(values, key=len, reverse=True):
         if len(value) >= _SHORTEST_MASKED and value in text:
             text = text.replace(value, "***")

@@ -90,13 +90,12 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 def _old_ipv4(host: str) -> IPv4Address | None:
     """As inet_aton(3) reads it: one to four numbers, decimal, octal or hexadecimal, the last one for what is left."""
     parts = host.split(".")
-    if len(parts) > 4:
+    if len(parts) > 4 or not all(re.fullmatch("0x[0-9a-f]+|[0-9]+", part, re.IGNORECASE) for part in parts):
         return None
     try:
-        numbers = [int(part, 8 if re.fullmatch("0[0-9]+", part) else 0) for part in parts]
-    except ValueError:
+        *first, last = (int(part, 8 if re.fullmatch("0[0-9]+", part) else 0) for part in parts)
+    except ValueError:  # 08 is no octal number
         return None
-    *first, last = numbers
     if any(number > 255 for number in first) or last >= 256 ** (5 - len(parts)):
         return None
     return IPv4Address(sum(number << (24 - 8 * place) for place, number in enumerate(first)) + last)

@@ -333,8 +333,9 @@ class Refresher:
             lost = error.answer_lost or gave_up(error.failure, self.record.failure)
             first = self._lost != tokens and not interrupted
             self._lost = tokens if lost else self._lost
-            tokens = await self._with_new_refresh_token(tokens, error.refresh_token)
-            await self._failed(error.failure, tokens, interrupted=interrupted, lost=lost, anew=lost and first)
+            sent, tokens = tokens, await self._with_new_refresh_token(tokens, error.refresh_token)
+            known = {sent.refresh_token, tokens.refresh_token}
+            await self._failed(error.failure, known, interrupted=interrupted, lost=lost, anew=lost and first)
             if (error.answer_lost or interrupted) and self.record.tokens == tokens:
                 self.notes.note(self.record, refreshing=tokens)  # what was lost may have been the new refresh token
             elif error.failure.kind is FailureKind.STORE:
@@ -363,8 +364,12 @@ class Refresher:
             self.state.become(record)
         return tokens
 
-    async def _failed(self, failure: Failure, tokens: TokenSet, *, interrupted: bool, lost: bool, anew: bool) -> None:
-        """`lost`: however often it has failed before, the next attempt comes soon, once a minute at most.
+    async def _failed(
+        self, failure: Failure, known: set[Secret | None], *, interrupted: bool, lost: bool, anew: bool
+    ) -> None:
+        """`known`: the refresh token that was sent, and the one that came; any other in the store is newer.
+
+        `lost`: however often it has failed before, the next attempt comes soon, once a minute at most.
 
         A rotating provider that forgives accepts the old token for about that long. `anew`: the back-off starts over.
         """
@@ -374,7 +379,7 @@ class Refresher:
             except StoreUnavailable as error:  # there may be newer ones: what cannot be read is not erased
                 self.state.store_blocks(self.record, error)
                 return
-            if stored is not None and stored.refresh_token != tokens.refresh_token:  # another process was quicker
+            if stored is not None and stored.refresh_token not in known:  # another process was quicker
                 self.state.become(change.refreshed(self.record, stored, self._clock.now(), self._draw()))
                 return
             if interrupted and failure.ends_sign_in:

@@ -140,11 +140,14 @@ class SignIn:
 
         A code that a person has copied by hand out of the answer cannot bring it.
         """
-        issuer = self._client.endpoints.issuer
-        missing = callback.iss is None and callback.is_whole and self._client.endpoints.iss_in_response
+        endpoints = self._client.endpoints
+        issuer = endpoints.issuer
+        missing = callback.iss is None and callback.is_whole and endpoints.iss_in_response
         if callback.iss is not None and issuer is None:  # endpoints by hand: then at least the same origin
-            authorization = self._client.endpoints.authorization
-            missing = urlsplit(callback.iss)[:2] != urlsplit(authorization)[:2]
+            missing = _origin(callback.iss) != _origin(endpoints.authorization)
+        if not callback.is_whole and self._provider.needs_iss(self._client):
+            whole = msg("a code alone does not tell who gave it; paste the whole address that the browser was sent to")
+            raise failed(self._account, whole)
         if missing or (callback.iss is not None and issuer is not None and callback.iss != issuer):
             raise failed(self._account, msg("the browser's answer is not from the issuer that was asked (iss)"))
 
@@ -223,6 +226,14 @@ class SignIn:
             *((name, value) for name, value in parameters.items() if value),
             *self._account.authorization_parameters.items(),
         ]
+
+
+def _origin(url: str) -> tuple[str, str] | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # a stranger wrote it
+        return None
+    return parts.scheme, parts.netloc
 
 
 async def _check_configuration(account: Account, provider: OAuthProvider) -> None:

@@ -10,11 +10,20 @@ from urllib.parse import parse_qsl
 
 from tray_app.adapters.oauth.client_auth import Client, Proof, host_of
 from tray_app.adapters.oauth.http_client import HttpClient
-from tray_app.adapters.oauth.token_response import token_answer, unusable
+from tray_app.adapters.oauth.token_response import new_refresh_token, token_answer, unusable
 from tray_app.base.log import LOG
 from tray_app.core.message import msg
 from tray_app.core.ports import Clock, ProviderError
-from tray_app.core.provider_errors import Answer, Failure, FailureKind, classify, error_code, members, server_time
+from tray_app.core.provider_errors import (
+    CONFIGURATION,
+    Answer,
+    Failure,
+    FailureKind,
+    classify,
+    error_code,
+    members,
+    server_time,
+)
 from tray_app.core.tokens import Secret, TokenAnswer
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -59,7 +68,8 @@ class BackChannel:
     def _no_tokens(self, client: Client, answer: Answer, *sent: Secret) -> ProviderError:
         found, endpoint = unusable(answer), client.endpoints.token
         if found is None:
-            return ProviderError(self.meaning(client, endpoint, answer, *sent, from_token_endpoint=True))
+            failure = self.meaning(client, endpoint, answer, *sent, from_token_endpoint=True)
+            return ProviderError(failure, None if failure.ends_sign_in else new_refresh_token(answer))
         message = msg("{host} answered {how}", host=host_of(endpoint), how=found.reason)
         failure = Failure(FailureKind.UNREACHABLE, message, self._clock.now(), status=answer.status)
         return ProviderError(failure, found.refresh_token)
@@ -79,9 +89,12 @@ class BackChannel:
         place = (client.account.name, client.id, endpoint)
         first = self._proofs.get(place, client.proof)
         answer = await self._ask(client, endpoint, body, first, is_json=is_json)
+        if error_code(members(answer)) == "invalid_client":
+            self._proofs.pop(place, None)  # what has worked may work no more
         for proof in client.other_proofs(first, answer):
             second = await self._ask(client, endpoint, body, proof, is_json=is_json)
-            if error_code(members(second)) != error_code(members(answer)):
+            code = error_code(members(second))
+            if second.status < 300 or (code is not None and code not in CONFIGURATION):
                 LOG.info("%s: %s takes the client's secret another way (%s)", place[0], host_of(endpoint), proof.name)
                 self._proofs[place] = proof
                 return second

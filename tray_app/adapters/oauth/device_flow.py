@@ -51,6 +51,7 @@ class DeviceSignIn:
             what = msg("{host} offers no sign-in on another device", host=client.host)
             paste = msg("Sign in with: {command}", command=f"lamplighter login {account.name} --paste")
             raise Misconfigured(joined(": ", (account.name, what)), paste)
+        provider.check_token_host(client, client.endpoints.device_authorization)
         try:
             code = await provider.device_code(client)
         except ProviderError as error:

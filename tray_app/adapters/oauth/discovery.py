@@ -44,7 +44,10 @@ def is_same_issuer(one: str, other: str) -> bool:
 
 
 def _comparable(issuer: str) -> tuple[str, ...]:
-    parts = urlsplit(issuer)
+    try:
+        parts = urlsplit(issuer)
+    except ValueError:  # a stranger wrote it
+        return (issuer,)
     return parts.scheme, parts.netloc.lower(), parts.path or "/", parts.query, parts.fragment
 
 

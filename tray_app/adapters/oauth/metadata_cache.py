@@ -26,6 +26,16 @@ _LASTING = frozenset({200, 400, 404, 405, 406, 410})
 """A place that answers so without metadata has none tomorrow either."""
 
 
+def _joined(url: str, location: str) -> str:
+    """Where the redirect leads; the URL itself where that is none."""
+    try:
+        target = urljoin(url, location)
+        urlsplit(target)
+    except ValueError:  # a stranger wrote it
+        return url
+    return target
+
+
 class NoMetadata(ProviderError):
     """No place has metadata of the issuer. A refresh takes it for an outage, since the issuer had some before."""
 
@@ -131,7 +141,7 @@ class MetadataCache:
         """The answer at a well-known place. A redirect within its origin is followed once, and no other."""
         answer = await self._transport.get(url)
         if answer.status in {301, 302, 303, 307, 308}:
-            target = urljoin(url, answer.headers.get("location", ""))
+            target = _joined(url, answer.headers.get("location", ""))
             if target != url and urlsplit(target)[:2] == urlsplit(url)[:2]:
                 return await self._transport.get(target)
         return answer

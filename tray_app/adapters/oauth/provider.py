@@ -28,7 +28,7 @@ from tray_app.core.client_secret import KeptSecret, bound_secret, kept_secret
 from tray_app.core.errors import StoreUnavailable, UnconfirmedTokenHost
 from tray_app.core.message import msg
 from tray_app.core.ports import Clock, ProviderError
-from tray_app.core.provider_errors import Failure, FailureKind, error_code, error_text, members
+from tray_app.core.provider_errors import ANOTHER_SUBJECT, Failure, FailureKind, error_code, error_text, members
 from tray_app.core.tokens import Secret, TokenAnswer, TokenSet
 
 if TYPE_CHECKING:
@@ -139,23 +139,17 @@ class OAuthProvider:
         secret, method = (kept.secret, kept.method) if kept and is_theirs else (None, None)
         return Client(account, endpoints, tokens.client_id, secret, method)
 
-    def check_token_host(self, client: Client) -> None:
+    def check_token_host(self, client: Client, place: str | None = None) -> None:
         """Raises `UnconfirmedTokenHost` where the code could be handed to another server than gives it (RFC 9700, 4.4).
 
         That is so where metadata names endpoints of two origins and no `iss` is promised, unless the preset, the
-        configuration or the person has said that it is right.
+        configuration or the person has said that it is right. `place` is the device authorization endpoint, in whose
+        flow there is no `iss`; None: the authorization endpoint.
         """
         account, endpoints = client.account, client.endpoints
-        if account.endpoints is not None or endpoints.iss_in_response or endpoints.issuer is None:
+        if (place is None and endpoints.iss_in_response) or not self._leads_elsewhere(client, place):
             return
-        at, to = urlsplit(endpoints.authorization), urlsplit(endpoints.token)
-        if at[:2] == to[:2]:
-            return
-        host = to.hostname or ""
-        if host in {account.allow_token_host, *account.quirks.token_hosts}:
-            return
-        if self.token_hosts.is_allowed(endpoints.issuer, host):
-            return
+        at, host = urlsplit(place or endpoints.authorization), urlsplit(endpoints.token).hostname or ""
         what = msg(
             "{name}: your sign-in at {one} would be handed to {other}", name=account.name, one=at.hostname, other=host
         )
@@ -164,7 +158,22 @@ class OAuthProvider:
             name=account.name,
             host=f'"{host}"',
         )
-        raise UnconfirmedTokenHost(what, remedy, endpoints.issuer, (at.hostname or "", host))
+        raise UnconfirmedTokenHost(what, remedy, endpoints.issuer or "", (at.hostname or "", host))
+
+    def needs_iss(self, client: Client) -> bool:
+        """Whether `iss` alone tells that the code is handed to who gave it."""
+        return client.endpoints.iss_in_response and self._leads_elsewhere(client, None)
+
+    def _leads_elsewhere(self, client: Client, place: str | None) -> bool:
+        """Whether metadata hands the code to another origin, which nobody has said to be right."""
+        account, endpoints = client.account, client.endpoints
+        if account.endpoints is not None or endpoints.issuer is None:
+            return False
+        at, to = urlsplit(place or endpoints.authorization), urlsplit(endpoints.token)
+        host = to.hostname or ""
+        if at[:2] == to[:2] or host in {account.allow_token_host, *account.quirks.token_hosts}:
+            return False
+        return not self.token_hosts.is_allowed(endpoints.issuer, at.hostname or "", host)
 
     async def _scopes(self, account: Account, endpoints: Endpoints) -> tuple[str, ...]:
         """What is asked for: as configured; else what the resource knows, and a refresh token where one can be had."""
@@ -279,7 +288,7 @@ class OAuthProvider:
             raise await self._told(client, error) from error
         if tokens.subject is not None and _subject(got.id_token) not in {None, tokens.subject}:
             message = msg("{host} sent an id_token for another subject", host=client.host)
-            failure = Failure(FailureKind.REFUSED, message, self._clock.now(), keeps_tokens=True)
+            failure = Failure(FailureKind.REFUSED, message, self._clock.now(), ANOTHER_SUBJECT, keeps_tokens=True)
             raise ProviderError(failure, got.answer.refresh_token)
         return got.answer
 

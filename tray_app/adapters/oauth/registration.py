@@ -138,6 +138,8 @@ def registration_of(answer: Answer, endpoints: Endpoints, redirect_uris: tuple[s
     client_id = found.get("client_id")
     if not isinstance(client_id, str) or not client_id.isprintable() or not client_id or endpoints.issuer is None:
         return None
+    if not f"{client_id}{found.get('client_secret')}".isascii():  # VSCHAR (RFC 6749, appendix A.1 and A.2)
+        return None
     secret, token, uri = (
         found.get(name) for name in ("client_secret", "registration_access_token", "registration_client_uri")
     )

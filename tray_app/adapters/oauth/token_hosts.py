@@ -19,14 +19,14 @@ class TokenHosts:
         self._path = path
         self._allowed: dict[str, list[str]] = {}
 
-    def is_allowed(self, issuer: str, host: str) -> bool:
-        """Whether the person has said that this host may be handed sign-ins at the issuer."""
-        return host in self._read().get(issuer, [])
+    def is_allowed(self, issuer: str, at: str, to: str) -> bool:
+        """Whether the person has said that a sign-in of the issuer at one host may be handed to the other."""
+        return f"{at} {to}" in self._read().get(issuer, [])
 
-    def allow(self, issuer: str, host: str) -> None:
+    def allow(self, issuer: str, at: str, to: str) -> None:
         """Remembers that it may. Raises OSError."""
         allowed = self._read()
-        allowed[issuer] = sorted({*allowed.get(issuer, []), host})
+        allowed[issuer] = sorted({*allowed.get(issuer, []), f"{at} {to}"})
         self._allowed = allowed
         if self._path is not None:
             write_private(self._path, json.dumps(allowed))

@@ -93,6 +93,11 @@ def unusable(answer: Answer) -> Unusable | None:
     return Unusable(reason, _refresh_token(body))
 
 
+def new_refresh_token(answer: Answer) -> Secret | None:
+    """The refresh token in an answer, whatever else is in it."""
+    return _refresh_token(members(answer))
+
+
 def _is_success(answer: Answer, body: Mapping[str, Any]) -> bool:
     return 200 <= answer.status < 300 and not body.get("error") and body.get("ok") is not False  # Slack: "ok": false
 

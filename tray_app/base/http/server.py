@@ -61,6 +61,7 @@ class HttpServer:
         self._handler = handler
         self._limits = limits
         self._own_user_only = own_user_only
+        self._has_dropped = False
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
         self._waiting: dict[asyncio.Task[None], None] = {}
@@ -75,7 +76,7 @@ class HttpServer:
             if is_own is None or (peer and own and is_own(peer[:2], own[:2])):
                 await self._connected(reader, writer)
             else:
-                LOG.warning("a connection of another user of this computer was dropped")
+                self._drop()
                 writer.transport.abort()
 
         if sys.platform != "win32" and listening.family is socket.AF_UNIX:
@@ -83,6 +84,12 @@ class HttpServer:
         else:
             server = await asyncio.start_server(connected, sock=listening, limit=self._limits.head)
         self._servers.append(server)
+
+    def _drop(self) -> None:
+        """Says so once: whoever connects again and again must not fill the log."""
+        if not self._has_dropped:
+            LOG.warning("a connection of another user of this computer was dropped; more of them are not logged")
+        self._has_dropped = True
 
     @staticmethod
     def _check_for(family: socket.AddressFamily) -> IsOwn | None:

@@ -77,7 +77,7 @@ def _is_token_host_right(account: str, error: Misconfigured) -> bool:
     one, other = found.hosts
     if not click.confirm(f"Your sign-in at {one} will be handed to {other}. Is that right?", err=True):
         return False
-    token_hosts(places()).allow(found.issuer, other)
+    token_hosts(places()).allow(found.issuer, one, other)
     return True
 
 

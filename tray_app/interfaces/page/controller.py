@@ -75,23 +75,23 @@ class PageController:
             "history": _recent(entries, (self._applet.world.clock.now() - SHOWN).isoformat()),
         }
 
-    async def sign_in(self, name: str, *, confirmed: bool) -> None:
+    async def sign_in(self, name: str, *, confirmed: list[str]) -> None:
         """Starts the account's sign-in. Raises `Unconfirmed` before the first one of an account added here."""
         from tray_app.interfaces.page.server import Unconfirmed
 
         confirmations = self._applet.confirmations
         hosts = await asyncio.to_thread(confirmations.hosts, name)
-        if hosts is not None and not confirmed:
+        if hosts is not None and confirmed != hosts:
             raise Unconfirmed(hosts)
         if hosts is not None:
             await asyncio.to_thread(confirmations.confirm, name)
         try:
             await self._engine.sign_in(name, self._applet.browser)
         except UnconfirmedTokenHost as unconfirmed:
-            if not confirmed:
+            if confirmed != list(unconfirmed.hosts):  # agreed to these very hosts, not to any that are found later
                 raise Unconfirmed(list(unconfirmed.hosts)) from unconfirmed
             allowed = token_hosts(self._applet.world.places)
-            await asyncio.to_thread(allowed.allow, unconfirmed.issuer, unconfirmed.hosts[1])
+            await asyncio.to_thread(allowed.allow, unconfirmed.issuer, *unconfirmed.hosts)
             await self._engine.sign_in(name, self._applet.browser)
 
     async def refresh(self, name: str) -> None:

@@ -142,21 +142,26 @@ async function act(name, what) {
     await post(path);
   } catch (error) {
     if (error.error !== "unconfirmed") throw error;
-    confirmHosts(name, error.hosts, () => post(path, { confirmed: "yes" }));
+    confirmHosts(name, path, error.hosts);
   }
 }
 
 /** Before the first sign-in of an account that was added here: where it leads, in both steps. */
-function confirmHosts(name, hosts, go) {
+function confirmHosts(name, path, hosts) {
   $("hosts").textContent = hosts.length > 1
     ? t("You sign in at {one}, and your sign-in is handed to {other}.", { one: hosts[0], other: hosts[1] })
     : t("You sign in at {one}.", { one: hosts[0] ?? name });
   tell($("unsure"), "");
   $("go").onclick = () => clicked($("go"), $("unsure"), async () => {
-    await go();
+    try {
+      await post(path, { confirmed: hosts.join(" ") });
+    } catch (error) {
+      if (error.error !== "unconfirmed") throw error;
+      return confirmHosts(name, path, error.hosts); // it leads elsewhere than was shown
+    }
     $("confirming").close();
   });
-  $("confirming").showModal();
+  if (!$("confirming").open) $("confirming").showModal();
 }
 
 function fill(card, account) {

@@ -67,9 +67,9 @@ class Source(Protocol):
     async def state(self) -> dict[str, Any]:
         """All that is shown and changes."""
 
-    async def sign_in(self, name: str, *, confirmed: bool) -> None:
+    async def sign_in(self, name: str, *, confirmed: list[str]) -> None:
         """Starts the account's sign-in. Raises `LamplighterError`, as do the others, and `Unconfirmed` where the
-        person has not confirmed the account's hosts yet.
+        person has to confirm hosts, and `confirmed` are not these.
         """
 
     async def refresh(self, name: str) -> None:
@@ -118,11 +118,11 @@ class Page:
             except OSError as error:
                 what = msg("The page cannot be opened ({reason})", reason=error.strerror)
                 raise LamplighterError(what) from error
-            self._gate = Gate(f"http://127.0.0.1:{listening.getsockname()[1]}", loop.time)
-            self._server = HttpServer(
-                self._answer, Limits(head=131_072, body=16_384, connections=64, keep_alive=True), own_user_only=True
-            )
-            await self._server.listen(listening)
+            limits = Limits(head=131_072, body=16_384, connections=64, keep_alive=True)
+            server = HttpServer(self._answer, limits, own_user_only=True)
+            gate = Gate(f"http://127.0.0.1:{listening.getsockname()[1]}", loop.time)
+            await server.listen(listening)
+            self._server, self._gate = server, gate  # only now: before it listens its address leads nowhere
         self._rest()
         return self._gate.address("#add" if adding else "")
 
@@ -192,7 +192,7 @@ class Page:
             case ["demo"]:
                 await self._source.demo()
             case ["accounts", name, "login"]:
-                await self._source.sign_in(name, confirmed=_texts(body).get("confirmed") == "yes")
+                await self._source.sign_in(name, confirmed=_texts(body).get("confirmed", "").split())
             case ["accounts", name, "refresh"]:
                 await self._source.refresh(name)
             case ["accounts", name, "logout"]:
