@@ -84,6 +84,14 @@ def test_a_last_request_is_known_as_such(sent: bytes, is_last: bool) -> None:  #
     assert only_request(sent) == (one(sent) if is_last else None)
 
 
+def test_what_asyncio_reads_on_windows_is_read_as_well() -> None:
+    sent = b"GET /x HTTP/1.1\r\n" + HOST + b"\r\n"
+    reader = RequestReader()
+    reader.feed(bytearray(sent))
+
+    assert [request for request, _ in reader.requests] == [one(sent)]
+
+
 def test_what_is_asked_again_in_the_same_bytes_is_the_same_request() -> None:
     """What was made for it, its answer for one, can then be found by identity."""
     sent = b"GET /again HTTP/1.1\r\n" + HOST + b"\r\n"

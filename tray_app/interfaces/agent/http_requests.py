@@ -38,8 +38,9 @@ class RequestReader:
         self._size = 0
         self._in_request = False
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, received: bytes | bytearray) -> None:
         """Reads what has come. How it is cut into pieces makes no difference."""
+        data = bytes(received)  # asyncio has bytearrays on Windows; bytes are not copied
         if self._parser is None and not self._is_over and (known := _known_request(data)) is not None:
             self.requests.append(known)
             self._is_over = not known[1]
