@@ -155,3 +155,17 @@ def test_a_folder_that_we_may_not_make_is_told_in_a_line(monkeypatch: pytest.Mon
 
     with pytest.raises(Misconfigured, match=r"cannot be used \(Permission denied\)"):
         private_folder(tmp_path / "lamplighter")
+
+
+@pytest.mark.parametrize(("members", "is_shared"), [([], False), (["root"], False), (["somebody_of_ldap"], True)])
+def test_a_member_that_only_a_directory_service_knows_counts(
+    monkeypatch: pytest.MonkeyPatch, members: list[str], *, is_shared: bool
+) -> None:
+    import grp
+
+    from tray_app.base import ownership
+
+    group = grp.struct_group(("team", "x", 54321, members))
+    monkeypatch.setattr(grp, "getgrgid", lambda _: group)
+
+    assert ownership._has_another_member(54321) is is_shared

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from tray_app.core.errors import Misconfigured
@@ -81,7 +82,10 @@ if sys.platform != "win32":
             names = grp.getgrgid(group).gr_mem
         except KeyError:
             return False
-        return any(user.pw_name in names and user.pw_uid not in ours for user in pwd.getpwall())
+        own_names = {user.pw_name for user in pwd.getpwall() if user.pw_uid in ours}
+        with suppress(KeyError):
+            own_names.add(pwd.getpwuid(os.getuid()).pw_name)
+        return not own_names.issuperset(names)  # a directory service (LDAP) names members that getpwall does not list
 
     def _unmapped() -> set[int]:
         """The user that all users outside of this user namespace appear as; none where this is the first one."""
