@@ -1,14 +1,16 @@
 import os
-import pty
 import sys
-import termios
 import threading
 
 import pytest
 
 from tray_app.cli.pasted_line import read_line
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="only where terminals have modes")
+if sys.platform == "win32":
+    pytest.skip("only where terminals have modes", allow_module_level=True)
+
+import pty
+import termios
 
 
 def pasted(keys: bytes, *, close: bool = False) -> tuple[str, bool]:
